@@ -1,0 +1,35 @@
+# Helfy's front door. Variables: PROFILE=lite, PROVIDER=virtualbox|libvirt|lxc, UNIT=a systemd unit.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-all docs bench
+export PROFILE PROVIDER
+
+venv := .venv/bin
+on = HELFY_QUIET=1 vagrant ssh $$(lab/vm name $(1)) --
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+setup: ## install on this machine what the lab needs
+	@lab/setup control
+up: ## bring the lab up; again: bring it up to date
+	@lab/up
+down: ## stop the VMs, keeping their data
+	@HELFY_QUIET=1 vagrant halt
+destroy: ## remove the VMs, their network and all their data
+	@lab/destroy
+status: ## say which parts are up
+	@lab/status
+changes: ## follow the record of changes (end with Ctrl-C)
+	@$(call on,consumer) -t sudo journalctl -u helfy-consumer -o cat -n 20 -f || test $$? -gt 128
+logs: ## show the last lines of each part's journal, or of UNIT
+	@$(call on,consumer) sudo journalctl --no-pager -n $(or $(LINES_SHOWN),100) $(if $(UNIT),-u $(UNIT),-u mariadb -u kafka -u kafka-connect -u "'helfy-api@*'" -u helfy-consumer -u nginx)
+sql: ## open an SQL prompt on the database
+	@$(call on,mariadb) -t sudo mariadb helfy
+ssh: ## log in to the VM
+	@$(call on,consumer)
+lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck
+	@lab/setup test && tests/run lint
+test-fast: ## lint and unit tests, under 2 minutes
+	@lab/setup test && tests/run fast
+test: ## what CI runs: lint, unit tests, a VM of its own with all tests on it
+	@lab/setup test && tests/run all
