@@ -1,0 +1,35 @@
+/** Times for people. English like the page, in the reader's own time zone. */
+
+const ABSOLUTE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+const UNITS = [
+  ["year", 31_557_600],
+  ["month", 2_629_800],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** @param {string} iso RFC 3339 */
+export function absolute(iso) {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? iso : ABSOLUTE.format(date);
+}
+
+/** @param {string} iso RFC 3339. Empty for what is no time. */
+export function relative(iso, now = Date.now()) {
+  const seconds = (Date.parse(iso) - now) / 1000;
+  if (Number.isNaN(seconds)) return "";
+  for (const [unit, length] of UNITS) {
+    // Twelve hours less a second are twelve hours.
+    const count = Math.trunc((seconds / length) * 1.001);
+    if (count !== 0) return RELATIVE.format(count, unit);
+  }
+  return seconds > 0 ? "in less than a minute" : "just now";
+}
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  const [count, unit] = seconds > 120 ? [Math.ceil(seconds / 60), "minute"] : [seconds, "second"];
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}

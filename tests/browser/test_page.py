@@ -1,0 +1,160 @@
+"""How the page looks, what it weighs, and whether everybody can use it."""
+
+from importlib import resources
+from typing import Any
+
+from page_steps import (
+    SCHEMES,
+    WIDTHS,
+    Account,
+    Snap,
+    expect_login,
+    expect_profile,
+    fill,
+    log_in,
+    log_out_button,
+    password_field,
+    submit_button,
+    user_field,
+)
+from playwright.sync_api import Browser, Page, Response, expect
+
+MAX_BYTES = 60_000
+
+
+def show_as(page: Page, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 640 if width < 700 else 900})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing sticks out to the right."""
+    root = "document.documentElement"
+    assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
+
+
+def assert_accessible(page: Page) -> None:
+    result: dict[str, Any] = page.evaluate("axe.run()")
+    found = [
+        f"{violation['id']}: {node['html']}: {node['failureSummary']}"
+        for violation in result["violations"]
+        for node in violation["nodes"]
+    ]
+    assert found == []
+
+
+def test_login_looks_right_everywhere(page: Page, snap: Snap) -> None:
+    page.goto("/")
+    expect(user_field(page)).to_be_focused()
+    for scheme in SCHEMES:
+        for width in WIDTHS:
+            show_as(page, width, scheme)
+            assert_fits(page)
+            snap(f"login-{width}-{scheme}")
+
+
+def test_profile_looks_right_everywhere(page: Page, account: Account, snap: Snap) -> None:
+    log_in(page, account)
+    for scheme in SCHEMES:
+        for width in WIDTHS:
+            show_as(page, width, scheme)
+            assert_fits(page)
+            snap(f"profile-{width}-{scheme}")
+
+
+def test_everybody_can_use_it(page: Page, account: Account) -> None:
+    def check() -> None:
+        for scheme in SCHEMES:
+            show_as(page, 768, scheme)
+            assert_accessible(page)
+
+    page.goto("/")
+    expect(user_field(page)).to_be_focused()
+    # From outside, where the page's own content security policy does not reach.
+    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    check()
+    submit_button(page).click()
+    expect(user_field(page)).to_have_attribute("aria-invalid", "true")
+    check()
+    fill(page, account.username, account.password)
+    submit_button(page).click()
+    expect_profile(page, account)
+    check()
+
+
+def test_keyboard_is_enough(page: Page, account: Account) -> None:
+    page.goto("/")
+    expect(user_field(page)).to_be_focused()
+    page.keyboard.type(account.username)
+    page.keyboard.press("Tab")
+    expect(password_field(page)).to_be_focused()
+    page.keyboard.type(account.password)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Show password")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(submit_button(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect_profile(page, account)
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(log_out_button(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect_login(page, account)
+    expect(user_field(page)).to_be_focused()
+
+
+def test_password_can_be_shown(page: Page, snap: Snap) -> None:
+    page.goto("/")
+    password_field(page).fill("what I typed")
+    page.get_by_role("button", name="Show password").click()
+    expect(password_field(page)).to_have_attribute("type", "text")
+    snap("login-password-shown")
+    page.get_by_role("button", name="Hide password").click()
+    expect(password_field(page)).to_have_attribute("type", "password")
+
+
+def test_caps_lock_is_told(page: Page, snap: Snap) -> None:
+    page.goto("/")
+    password_field(page).focus()
+    # The driver's keyboard has no Caps Lock that stays on.
+    password_field(page).dispatch_event("keydown", {"key": "A", "modifierCapsLock": True})
+    expect(page.get_by_text("Caps Lock is on")).to_be_visible()
+    snap("login-caps-lock")
+    password_field(page).press("a")
+    expect(page.get_by_text("Caps Lock is on")).to_have_count(0)
+
+
+def test_password_managers_find_the_fields(page: Page) -> None:
+    page.goto("/")
+    expect(user_field(page)).to_have_attribute("autocomplete", "username")
+    expect(password_field(page)).to_have_attribute("autocomplete", "current-password")
+    # Where a script fails, a password must never end up in an address.
+    expect(page.locator("form")).to_have_attribute("method", "post")
+
+
+def test_page_is_light_and_strict(page: Page) -> None:
+    loaded: list[Response] = []
+
+    def note(response: Response) -> None:
+        loaded.append(response)
+
+    page.on("response", note)
+    page.goto("/")
+    expect(user_field(page)).to_be_focused()
+    page.wait_for_load_state("networkidle")
+    assert sum(len(response.body()) for response in loaded) < MAX_BYTES
+    assert [response.url for response in loaded if not response.ok] == []
+    # Without a policy, "no violations" would mean nothing.
+    policy = loaded[0].header_value("content-security-policy") or ""
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+def test_without_javascript_it_says_so(browser: Browser, base_url: str) -> None:
+    context = browser.new_context(base_url=base_url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/")
+    expect(page.get_by_role("heading", name="JavaScript is off")).to_be_visible()
+    expect(page.get_by_text("Loading…")).to_be_hidden()
+    context.close()
