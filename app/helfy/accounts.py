@@ -1,0 +1,40 @@
+"""What a username and an email address look like in the database.
+
+Both are kept normalised: Unicode NFKC, without white space around, case-folded. The same is
+done to what is typed at login, so ``ALICE`` is ``alice`` while ``andré`` is not ``andre``.
+Passwords are never normalised: their UTF-8 bytes are hashed as they come.
+"""
+
+import re
+import unicodedata
+
+from helfy.schema import EMAIL_LENGTH, USERNAME_LENGTH
+
+# Letters, digits, and ``.``, ``_``, ``-`` inside: what a URL, a log and a shell can carry.
+_USERNAME = re.compile(r"[^\W_](?:[\w.-]*[^\W_])?")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def normalise(name: str) -> str:
+    """Return ``name`` as the database keeps usernames and email addresses."""
+    # Folding can undo the composition (and lower() the folding), hence again and last.
+    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    return unicodedata.normalize("NFKC", folded).lower()
+
+
+def username_problem(username: str) -> str | None:
+    """Say what is wrong with a normalised username, or None."""
+    if len(username) > USERNAME_LENGTH:
+        return f"must have at most {USERNAME_LENGTH} characters"
+    if not _USERNAME.fullmatch(username):
+        return "must be letters and digits, with '.', '_' or '-' between them"
+    return None
+
+
+def email_problem(email: str) -> str | None:
+    """Say what is wrong with a normalised email address, or None."""
+    if len(email) > EMAIL_LENGTH:
+        return f"must have at most {EMAIL_LENGTH} characters"
+    if not _EMAIL.fullmatch(email) or not email.isprintable():
+        return "must be an email address"
+    return None

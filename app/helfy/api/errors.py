@@ -1,0 +1,113 @@
+"""One answer for every error: ``{"message", "requestId"}``, plus ``"fields"`` for bad input.
+
+What went wrong inside is in the log under the same request id, never in the answer.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Flask, Response, g, jsonify, request
+from pydantic import ValidationError
+from werkzeug.exceptions import BadRequest, HTTPException, Unauthorized
+from werkzeug.http import HTTP_STATUS_CODES
+
+from helfy import jsonlog
+from helfy.api.models import Error
+from helfy.database import UNAVAILABLE, error_code
+
+log = jsonlog.get(__name__)
+
+RETRY_SECONDS = 5
+_WRONG_TYPE = {
+    "string_type": "must be a string",
+    "string_unicode": "must be valid Unicode",
+    "model_type": "must be an object",
+}
+
+
+class InputError(BadRequest):
+    """400: the request's body is bad; ``fields`` says by field what is wrong with it."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("the request is not valid")
+        self.fields = dict(fields)
+
+
+class NotAuthenticatedError(Unauthorized):
+    """401, with the way to authenticate in ``WWW-Authenticate``."""
+
+
+def on_validation_error(error: ValidationError) -> None:
+    """Raise an :class:`InputError` for what pydantic found (flask-openapi3's callback)."""
+    fields: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        name = ".".join(str(part) for part in problem["loc"]) or "body"
+        fields.setdefault(name, _field_message(problem["type"], problem["msg"]))
+    raise InputError(fields)
+
+
+def register(app: Flask) -> None:
+    """Make :func:`answer` the one handler of all errors."""
+    app.register_error_handler(Exception, answer)
+
+
+def answer(error: Exception) -> Response:
+    """Turn any exception into its answer, and log it where it is ours and not the client's."""
+    if isinstance(error, UNAVAILABLE):
+        return _database_away(error)
+    if not isinstance(error, HTTPException) or error.code is None:
+        log.error("request_failed", exc_info=error, extra={"fields": request_fields("error")})
+        return respond(500, "internal error")
+    fields = error.fields if isinstance(error, InputError) else None
+    ours = error.code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
+    message = (error.description if ours else None) or ""
+    response = respond(error.code, message, fields)
+    for name, value in error.get_headers():
+        # Allow, Retry-After, WWW-Authenticate; the body is not werkzeug's HTML.
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers.setdefault(name, value)
+    if error.code == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def respond(status: int, message: str = "", fields: Mapping[str, str] | None = None) -> Response:
+    """Return the answer with ``status``, by default with its usual name as the message."""
+    text = message or HTTP_STATUS_CODES.get(status, "error").lower()
+    body = Error(
+        message=text, request_id=g.request_id, fields=dict(fields) if fields else None
+    ).model_dump(by_alias=True, exclude_none=True)
+    response = jsonify(body)
+    response.status_code = status
+    return response
+
+
+def request_fields(outcome: str) -> dict[str, object]:
+    """Return what every log line of a request carries."""
+    session = g.get("session")
+    return {
+        "userId": session.user_id if session is not None else None,
+        "ip": request.remote_addr,
+        "requestId": g.request_id,
+        "outcome": outcome,
+    }
+
+
+def _database_away(error: Exception) -> Response:
+    fields = request_fields("unavailable") | {
+        "error": type(error).__name__,
+        "code": error_code(error),
+    }
+    log.error("database_unavailable", extra={"fields": fields})
+    response = respond(503, "the database is away, try again")
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def _field_message(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is missing"
+    if kind in _WRONG_TYPE:
+        return _WRONG_TYPE[kind]
+    text = message.removeprefix("Value error, ").replace("String should have", "must have")
+    return text[:1].lower() + text[1:]

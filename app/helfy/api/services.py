@@ -1,0 +1,37 @@
+"""What the views need, made once by the app factory."""
+
+from dataclasses import dataclass
+
+from flask import current_app
+from sqlalchemy import Engine
+
+from helfy.api.settings import Settings
+from helfy.api.stream import StreamWatch
+from helfy.api.tokens import Tokens
+from helfy.passwords import Hasher
+
+_KEY = "helfy"
+
+
+@dataclass(frozen=True)
+class Services:
+    """One of each per application."""
+
+    settings: Settings
+    engine: Engine
+    hasher: Hasher
+    tokens: Tokens
+    stream: StreamWatch
+
+
+def install(extensions: dict[str, object], services: Services) -> None:
+    """Put ``services`` where :func:`services` finds them."""
+    extensions[_KEY] = services
+
+
+def services() -> Services:
+    """Return the services of the application that handles the current request."""
+    found = current_app.extensions[_KEY]
+    if not isinstance(found, Services):
+        raise TypeError("the application was not made by helfy.api.create_app")
+    return found

@@ -1,0 +1,120 @@
+"""The API's settings: ``/etc/helfy/api.toml`` and two secrets beside it.
+
+The secrets are files of ``$CREDENTIALS_DIRECTORY``: ``database_password``, and ``token_keys``
+with one key a line, newest first. There is no default for either.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from helfy.config import CREDENTIALS_VARIABLE, ConfigError, Section, credential, load
+from helfy.database import PooledDatabase
+from helfy.passwords import HIGHEST_COST, LOWEST_COST
+
+_SHORTEST_KEY = 32
+_HIGHEST_PORT = 65535
+_DAY_SECONDS = 86400
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError(
+            "must be an IP address or a network such as 10.0.0.0/24 (without host bits)"
+        ) from None
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError(
+            "must be an IP address of this host, or 0.0.0.0 or :: for all of them"
+        ) from None
+    return value
+
+
+def _broker(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= _HIGHEST_PORT:
+        raise ValueError("must be host:port")
+    return value
+
+
+class Server(Section):
+    """The table ``[server]``: how the API listens."""
+
+    host: Annotated[str, AfterValidator(_address)] = "127.0.0.1"
+    threads: Annotated[int, Field(ge=1, le=64)] = 8
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ("127.0.0.1",)
+    """Whose ``X-Forwarded-For`` is believed: addresses or networks."""
+
+
+class Sessions(Section):
+    """The table ``[sessions]``."""
+
+    lifetime_seconds: Annotated[int, Field(ge=60, le=90 * _DAY_SECONDS)] = 43200
+
+
+class Passwords(Section):
+    """The table ``[passwords]``."""
+
+    bcrypt_cost: Annotated[int, Field(ge=LOWEST_COST, le=HIGHEST_COST)] = 12
+
+
+class Stream(Section):
+    """The table ``[stream]``: the topic of changes."""
+
+    bootstrap_servers: Annotated[
+        tuple[Annotated[str, AfterValidator(_broker)], ...], Field(min_length=1)
+    ] = ("127.0.0.1:9092",)
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "tidb_changes"
+    max_silence_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """Without a record for this long, the stream is ``degraded``."""
+
+
+class ApiFile(Section):
+    """The settings file."""
+
+    server: Server = Server()
+    database: PooledDatabase
+    sessions: Sessions = Sessions()
+    passwords: Passwords = Passwords()
+    stream: Stream = Stream()
+
+
+class Settings(ApiFile):
+    """The settings file with the secrets; these show as stars in a repr."""
+
+    database_password: SecretStr
+    token_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    """Newest first: the first one signs, all are accepted."""
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the settings file and the credentials; raise :class:`ConfigError`."""
+    file = load(path, ApiFile)
+    return Settings(
+        server=file.server,
+        database=file.database,
+        sessions=file.sessions,
+        passwords=file.passwords,
+        stream=file.stream,
+        database_password=SecretStr(credential("database_password")),
+        token_keys=_token_keys(credential("token_keys")),
+    )
+
+
+def _token_keys(text: str) -> tuple[SecretStr, ...]:
+    keys = [line.strip() for line in text.splitlines() if line.strip()]
+    remedy = f"one key a line, newest first, each of {_SHORTEST_KEY} characters or more"
+    if any(len(key) < _SHORTEST_KEY for key in keys):
+        raise ConfigError(f"${CREDENTIALS_VARIABLE}/token_keys: a key is too short; write {remedy}")
+    if len(set(keys)) != len(keys):
+        raise ConfigError(f"${CREDENTIALS_VARIABLE}/token_keys: a key stands twice; write {remedy}")
+    return tuple(SecretStr(key) for key in keys)

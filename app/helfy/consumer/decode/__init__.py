@@ -1,0 +1,55 @@
+"""Turn a record of the topic into a change. Which format it is, the record itself tells.
+
+A further format is one more module here with ``FORMAT``, ``recognises`` and ``decode``, and its
+entry in ``DECODERS``.
+"""
+
+from typing import Final, Protocol
+
+from helfy.consumer.change import NO_TYPES, Change, Record, TypeMap, UndecodableError
+from helfy.consumer.decode import debezium
+from helfy.consumer.wire import Json, NotJsonError, parse
+
+__all__ = ["DECODERS", "Decoder", "decode"]
+
+
+class Decoder(Protocol):
+    """What a format's module offers."""
+
+    FORMAT: str
+
+    def recognises(self, value: dict[str, Json]) -> bool:
+        """Say whether the value is of this format."""
+
+    def decode(self, record: Record, value: dict[str, Json], types: TypeMap) -> Change | None:
+        """Read the value; None where it is no change. Raises UndecodableError."""
+
+
+DECODERS: Final[tuple[Decoder, ...]] = (debezium,)
+
+
+def decode(record: Record, types: TypeMap = NO_TYPES) -> Change | None:
+    """Read a record.
+
+    Gives None for what is no change: tombstones, heartbeats, watermarks, transaction marks, the
+    schema records of a snapshot. Raises UndecodableError for what cannot be understood.
+    """
+    if record.value is None:
+        return None  # a tombstone: for log compaction only, the delete came before it
+    value = _parse(record.value)
+    for decoder in DECODERS:
+        if decoder.recognises(value):
+            return decoder.decode(record, value, types)
+    raise UndecodableError("no format that is known")
+
+
+def _parse(raw: bytes) -> dict[str, Json]:
+    try:
+        value = parse(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UndecodableError(f"not UTF-8 at byte {error.start}") from None
+    except NotJsonError as error:
+        raise UndecodableError(str(error)) from None
+    if not isinstance(value, dict):
+        raise UndecodableError("not a JSON object")
+    return value

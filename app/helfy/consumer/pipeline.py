@@ -1,0 +1,64 @@
+"""From a record of the topic to its line; the API's live feed can use it as well."""
+
+import time
+from collections.abc import Callable
+
+from helfy import jsonlog
+from helfy.consumer.change import Record, UndecodableError
+from helfy.consumer.decode import decode
+from helfy.consumer.fit import Limits, fit
+from helfy.consumer.line import change_fields, change_line, undecodable_line
+from helfy.consumer.redact import Redactor
+from helfy.consumer.replay import SeenIds
+from helfy.consumer.settings import Settings
+
+log = jsonlog.get(__name__)
+
+
+class Pipeline:
+    """Makes the lines of one consumer, with its configuration and its memory of ids."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._types = settings.types
+        self._redactor = Redactor(settings.redact_columns, settings.left_out)
+        self._limits = Limits(settings.max_value_bytes, settings.max_line_bytes)
+        self._seen = SeenIds()
+        self._clock = clock
+        self._leaked: set[tuple[str, str]] = set()
+
+    def line(self, record: Record) -> bytes | None:
+        """Give the record's line without a line break; None where it is no change.
+
+        Never raises, whatever the record holds: what is not understood has a line as well.
+        """
+        try:
+            return self._line(record)
+        except UndecodableError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the stream
+            # The class alone: a message might hold bytes of the record.
+            reason = f"internal error: {type(error).__name__}"
+        return undecodable_line(record, reason, self._clock())
+
+    def _line(self, record: Record) -> bytes | None:
+        change = decode(record, self._types)
+        if change is None:
+            return None
+        redacted = self._redactor.redact(change)
+        if redacted.leaked:
+            self._warn(change.table_name, redacted.leaked)
+        fields = change_fields(redacted)
+        replayed = self._seen.seen(str(fields["id"]))
+        now = self._clock()
+        return fit(
+            change_line(record, redacted.change, fields, now, replayed=replayed), self._limits
+        )
+
+    def _warn(self, table: str, columns: tuple[str, ...]) -> None:
+        """Tell once per column: what was to be left out at the source stands in Kafka."""
+        for column in columns:
+            if (table, column) not in self._leaked:
+                self._leaked.add((table, column))
+                log.warning(
+                    "left_out_column_in_topic", extra={"fields": {"table": table, "column": column}}
+                )

@@ -1,0 +1,88 @@
+"""The consumer's configuration: a TOML file, read once.
+
+Keys, with their defaults where there is one::
+
+    [kafka]
+    bootstrap_servers = ["127.0.0.1:9092"]
+    topic = "tidb_changes"
+    group_id = "helfy-consumer-HOST"
+    [journal]
+    sync_interval_seconds = 1.0   # journald's SyncIntervalSec
+    max_line_bytes = 262144       # what journald's LineMax takes
+    max_value_bytes = 32768       # a larger value of a column is truncated
+    [redact]
+    columns = ["password_hash", "token_hash"]
+    [left_out]                    # at the source, by table
+    "helfy.users" = ["password_hash"]
+    [types]                       # kinds of columns: see decode/kinds.py
+    "helfy.users".last_login = "datetime6"
+"""
+
+import socket
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from helfy.consumer.change import NO_TYPES, TypeMap
+from helfy.consumer.settings_read import SettingsError, Table
+
+__all__ = ["Settings", "SettingsError", "load"]
+
+MIN_LINE_BYTES: Final = 4096
+MAX_LINE_BYTES: Final = 1024**3
+# What a line takes besides one value of the largest size.
+LINE_OVERHEAD_BYTES: Final = 2048
+SECRET_COLUMNS: Final = ("password_hash", "token_hash")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """See the module's text. Names of tables are in lower case."""
+
+    bootstrap_servers: tuple[str, ...]
+    topic: str
+    group_id: str
+    sync_interval_seconds: float = 1.0
+    max_line_bytes: int = 262_144
+    max_value_bytes: int = 32_768
+    redact_columns: tuple[str, ...] = SECRET_COLUMNS
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    types: TypeMap = field(default_factory=lambda: NO_TYPES)
+
+
+def load(path: Path) -> Settings:
+    """Read the file. Raises SettingsError, which names file, key, value and remedy."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror}): create it, or name another by --config"
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8: write it anew as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is not TOML ({error}): correct it there") from None
+    return _settings(Table(path, "", content))
+
+
+def _settings(root: Table) -> Settings:
+    root.only("kafka", "journal", "redact", "left_out", "types")
+    kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
+    kafka.only("bootstrap_servers", "topic", "group_id")
+    journal.only("sync_interval_seconds", "max_line_bytes", "max_value_bytes")
+    redact.only("columns")
+    line = journal.integer("max_line_bytes", 262_144, MIN_LINE_BYTES, MAX_LINE_BYTES)
+    most = line - LINE_OVERHEAD_BYTES
+    return Settings(
+        bootstrap_servers=kafka.servers("bootstrap_servers"),
+        topic=kafka.name("topic"),
+        group_id=kafka.name("group_id", f"helfy-consumer-{socket.gethostname()}"),
+        sync_interval_seconds=journal.seconds("sync_interval_seconds", 1.0),
+        max_line_bytes=line,
+        max_value_bytes=journal.integer("max_value_bytes", min(32_768, most), 1, most),
+        redact_columns=redact.names("columns", SECRET_COLUMNS),
+        left_out=root.table("left_out").names_by_table(),
+        types=root.table("types").kinds_by_table(),
+    )

@@ -1,0 +1,158 @@
+"""Kafka as the loop needs it: the only module that knows kafka-python.
+
+What was found out about kafka-python 3.0.12: it does its I/O on a thread of its own, so a
+record that arrives ends a running ``poll`` at once, whatever its time-out; ``fetch_min_bytes=1``
+makes the broker answer as soon as there is one record. Callbacks of a rebalance run on that
+thread while ``poll`` waits for them, so they share what the loop owns without a lock. The
+constructor blocks until a broker has answered; where none does it raises, and leaves a thread
+behind unless its client is closed.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import kafka  # type: ignore[import-untyped]  # kafka-python ships no types
+from kafka import errors
+from kafka.consumer.subscription_state import (  # type: ignore[import-untyped]  # as above
+    AsyncConsumerRebalanceListener,
+)
+from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # as above
+
+from helfy.consumer.change import Record
+from helfy.consumer.commits import DurableOffsets
+from helfy.consumer.settings import Settings
+
+KafkaError: Final[type[Exception]] = errors.KafkaError
+# What the library raises where Kafka or the way to it is at fault (a name that does not resolve,
+# a loop of its own that stopped): all of it is no reason to give up.
+FAULTS: Final[tuple[type[Exception], ...]] = (KafkaError, OSError, RuntimeError)
+
+BOOTSTRAP_MS: Final = 1500
+PROBE_MS: Final = 1000
+# A process that was killed is out of its group after this; the broker allows no less.
+SESSION_MS: Final = 6000
+HEARTBEAT_MS: Final = 1500
+METADATA_MS: Final = 10_000
+MAX_RECORDS: Final = 500
+# A larger record still comes, alone. What is fetched ahead stays within a small VM's memory.
+FETCH_BYTES: Final = 8 * 1024**2
+PARTITION_FETCH_BYTES: Final = 2 * 1024**2
+
+
+class Source(Protocol):
+    """A subscription to the topic. Every method may raise one of FAULTS."""
+
+    def poll(self, timeout_ms: int) -> list[Record]:
+        """Wait for records until one is there or the time is up; give them in order."""
+
+    def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
+        """Commit, by partition, the offset of the next record to read."""
+
+    def probe(self) -> None:
+        """Ask Kafka something; raises where it does not answer."""
+
+    def close(self, timeout_ms: int) -> None:
+        """Leave the group, commit nothing."""
+
+
+class KafkaSource:
+    """A Source on kafka-python. Raises one of FAULTS where no broker answers in time."""
+
+    def __init__(self, settings: Settings, offsets: DurableOffsets) -> None:
+        self._topic = settings.topic
+        clients: list[Any] = []
+
+        def client(**config: Any) -> Any:
+            clients.append(KafkaNetClient(**config))
+            return clients[-1]
+
+        try:
+            self._consumer = kafka.KafkaConsumer(
+                bootstrap_servers=list(settings.bootstrap_servers),
+                group_id=settings.group_id,
+                client_id=settings.group_id,
+                kafka_client=client,
+                bootstrap_timeout_ms=BOOTSTRAP_MS,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                allow_auto_create_topics=False,
+                metadata_max_age_ms=METADATA_MS,
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
+                reconnect_backoff_max_ms=1000,
+                max_poll_records=MAX_RECORDS,
+                fetch_min_bytes=1,
+                fetch_max_bytes=FETCH_BYTES,
+                max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+                metrics_enabled=False,
+            )
+        except BaseException:
+            for opened in clients:
+                with contextlib.suppress(Exception):
+                    opened.close()
+            raise
+        # Known before the group is joined, else the first assignment is empty.
+        self._consumer.partitions_for_topic(self._topic)
+        self._consumer.subscribe([self._topic], listener=_Listener(self, offsets))
+
+    def poll(self, timeout_ms: int) -> list[Record]:
+        """See Source."""
+        polled = self._consumer.poll(timeout_ms=timeout_ms)
+        return [
+            Record(record.topic, record.partition, record.offset, record.key, record.value)
+            for records in polled.values()
+            for record in records
+        ]
+
+    def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
+        """See Source."""
+        self._consumer.commit(self._offsets(offsets), timeout_ms=timeout_ms)
+
+    async def commit_on_revoke(self, offsets: Mapping[int, int]) -> None:
+        """Commit within a rebalance, on the thread of the library."""
+        await self._consumer.commit_async(self._offsets(offsets))
+
+    def probe(self) -> None:
+        """See Source."""
+        assigned = self._consumer.assignment()
+        if not assigned:
+            raise errors.KafkaTimeoutError("no partition is assigned")
+        self._consumer.end_offsets(list(assigned), timeout_ms=PROBE_MS)
+
+    def close(self, timeout_ms: int) -> None:
+        """See Source."""
+        self._consumer.close(autocommit=False, timeout_ms=timeout_ms)
+
+    def _offsets(self, offsets: Mapping[int, int]) -> dict[Any, Any]:
+        return {
+            kafka.TopicPartition(self._topic, partition): kafka.OffsetAndMetadata(offset, "", -1)
+            for partition, offset in offsets.items()
+        }
+
+
+class _Listener:
+    """Commits what is durable before partitions go to another member, and forgets them."""
+
+    def __init__(self, source: KafkaSource, offsets: DurableOffsets) -> None:
+        self._source = source
+        self._offsets = offsets
+
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        gone = {part.partition for part in revoked}
+        durable = self._offsets.committable(time.monotonic())
+        # What cannot be committed is read again by whoever gets the partition.
+        with contextlib.suppress(KafkaError):
+            await self._source.commit_on_revoke({p: o for p, o in durable.items() if p in gone})
+        self._offsets.forget(gone)
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Nothing to do: reading starts at what was committed."""
+
+    async def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+        self._offsets.forget({part.partition for part in lost})
+
+
+# The library asks for its base class, which has no types to inherit from.
+AsyncConsumerRebalanceListener.register(_Listener)

@@ -1,0 +1,113 @@
+"""The tables of the database ``helfy``, and what of them change capture must never see.
+
+Written for MariaDB 10.11 and TiDB 8.5 alike:
+
+- ``TIMESTAMP(6)`` everywhere: stored in UTC, and change capture hands it on as a time, where
+  ``DATETIME`` arrives as a number without a zone. Whether a column may be null and what its
+  default is are always written out, so ``explicit_defaults_for_timestamp`` does not matter.
+- ``utf8mb4_bin``, which both have and which tells ``é`` from ``e``. Both have
+  ``utf8mb4_general_ci`` too, but to that ``andre`` and ``andré`` are one account. Upper and
+  lower case are made one by storing names and addresses normalised (:mod:`helfy.accounts`);
+  the check constraints keep hand-written SQL to it on MariaDB (TiDB reads check constraints
+  but enforces them only with ``tidb_enable_check_constraint``).
+- ``VARCHAR`` with a check rather than ``ENUM``: TiCDC sends an ENUM as its number.
+- No foreign keys: capture does not see cascades, and one that restricts would refuse the
+  operator's ``DELETE FROM users``. A session whose user is gone is worth nothing, since
+  sessions are only ever read together with their user.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.mysql import CHAR, TIMESTAMP
+
+USERNAME_LENGTH = 64
+EMAIL_LENGTH = 254
+ROLES = ("user", "admin")
+STATUSES = ("active", "disabled")
+
+CAPTURE_LEFT_OUT: dict[str, tuple[str, ...]] = {
+    "users": ("password_hash",),
+    "sessions": ("token_hash",),
+}
+"""By table, the columns that change capture leaves out at the source."""
+
+CAPTURE_IGNORED_TABLES = ("session_activity", "alembic_version")
+"""The tables that change capture leaves out as a whole."""
+
+_NOW = text("CURRENT_TIMESTAMP(6)")
+_NOW_AND_ON_UPDATE = text("CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)")
+_OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("username", String(USERNAME_LENGTH), nullable=False),
+    Column("email", String(EMAIL_LENGTH), nullable=False),
+    Column("password_hash", String(255), nullable=False),
+    Column("role", String(16), nullable=False, server_default="user"),
+    Column("status", String(16), nullable=False, server_default="active"),
+    # Moved by the application with the password: the hash itself is never captured.
+    Column("password_changed_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    # Moved when a login re-hashes an unchanged password at a new cost. Without it that
+    # would look, on record, just like a password changed behind the application's back.
+    Column("password_rehashed_at", TIMESTAMP(fsp=6), nullable=True),
+    Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Column("updated_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW_AND_ON_UPDATE),
+    UniqueConstraint("username", name="users_username"),
+    UniqueConstraint("email", name="users_email"),
+    # Without "@" in names, what is typed at login is either a name or an address.
+    CheckConstraint(
+        "username = LOWER(username) AND INSTR(username, '@') = 0", name="users_username_form"
+    ),
+    CheckConstraint("email = LOWER(email) AND INSTR(email, '@') > 1", name="users_email_form"),
+    CheckConstraint("role IN ('user', 'admin')", name="users_role"),
+    CheckConstraint("status IN ('active', 'disabled')", name="users_status"),
+    **_OPTIONS,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # A surrogate: a column left out of capture must never be part of a record's key.
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("user_id", BigInteger, nullable=False),
+    # SHA-256 of the session id, in hexadecimal; the id itself is only in the token.
+    Column("token_hash", CHAR(64), nullable=False),
+    Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    # A default, or an old MariaDB would supply a zero date of its own.
+    Column("expires_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Column("revoked_at", TIMESTAMP(fsp=6), nullable=True),
+    Column("ip", String(45), nullable=True),
+    Column("user_agent", String(255), nullable=True),
+    UniqueConstraint("token_hash", name="sessions_token_hash"),
+    Index("sessions_user_id", "user_id"),
+    Index("sessions_expires_at", "expires_at"),
+    **_OPTIONS,
+)
+
+session_activity = Table(
+    "session_activity",
+    metadata,
+    # Apart from ``sessions``: that somebody was here a minute ago is no change worth a record.
+    Column("session_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_seen_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    **_OPTIONS,
+)

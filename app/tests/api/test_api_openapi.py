@@ -1,0 +1,94 @@
+"""The OpenAPI document is valid 3.1 and tells what the application does."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator
+
+from helfy.api.security import PUBLIC_ENDPOINTS
+
+PUBLIC = {"/login", "/health/live", "/health/ready"}
+
+
+@pytest.fixture
+def document(app: Flask) -> dict[str, Any]:
+    """The document, asked for without a token."""
+    response = app.test_client().get("/openapi.json")
+    assert response.status_code == 200
+    assert response.mimetype == "application/json"
+    return dict(response.json)
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return path, method and operation of each."""
+    return [
+        (path, method, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def test_it_is_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    assert document["info"]["title"] == "Helfy"
+    assert document["info"]["version"]
+    assert set(document) <= {"openapi", "info", "paths", "components", "tags", "security"}
+    for _, method, operation in operations(document):
+        assert method in ("get", "post", "put", "patch", "delete")
+        assert operation["responses"]
+        for status, response in operation["responses"].items():
+            assert status.isdecimal()
+            assert response["description"]
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+
+
+def test_its_schemas_are_schemas_and_its_references_lead_somewhere(
+    document: dict[str, Any],
+) -> None:
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                kind, name = node["$ref"].removeprefix("#/components/").split("/")
+                assert name in document["components"][kind]
+            for child in node.values():
+                walk(child)
+        elif isinstance(node, list):
+            for child in node:
+                walk(child)
+
+    walk(document)
+
+
+def test_it_lists_every_route(app: Flask, document: dict[str, Any]) -> None:
+    routes = {
+        (rule.rule, method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD"}
+        if rule.endpoint != "openapi"
+    }
+    assert {(path, method) for path, method, _ in operations(document)} == routes
+
+
+def test_it_says_which_operations_are_public(document: dict[str, Any]) -> None:
+    for path, _, operation in operations(document):
+        expected = [] if path in PUBLIC else [{"token": []}, {"bearer": []}]
+        assert operation["security"] == expected
+    assert set(document["components"]["securitySchemes"]) == {"token", "bearer"}
+    assert len(PUBLIC_ENDPOINTS) == len(PUBLIC) + 1
+
+
+def test_the_contracts_names_are_in_it(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert set(schemas["LoginRequest"]["required"]) == {"usernameOrEmail", "password"}
+    assert {"message", "token", "expiresAt", "user"} == set(schemas["LoginAnswer"]["properties"])
+    assert {"message", "requestId", "fields"} == set(schemas["Error"]["properties"])
+    answers = document["paths"]["/login"]["post"]["responses"]
+    assert set(answers) >= {"200", "400", "401", "415", "503"}
+    assert "x-auth-token" in answers["200"]["headers"]
+    assert "<br" not in str(document)

@@ -1,0 +1,167 @@
+"""Settings: what is read, and that every refusal names the file, the key and the remedy."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from helfy.api.__main__ import main
+from helfy.api.settings import Settings, load_settings
+from helfy.config import ConfigError, credential
+from helfy.migrations.__main__ import main as migrate
+
+MINIMAL = '[database]\nuser = "helfy_api"\n'
+FULL = """
+[server]
+host = "10.0.0.5"
+threads = 4
+trusted_proxies = ["127.0.0.1", "10.0.0.0/24", "::1"]
+[database]
+host = "db.example.com"
+port = 4000
+name = "helfy"
+user = "helfy_api"
+pool_size = 4
+[sessions]
+lifetime_seconds = 3600
+[passwords]
+bcrypt_cost = 10
+[stream]
+bootstrap_servers = ["k1:9092", "[::1]:9092"]
+topic = "changes"
+max_silence_seconds = 5
+"""
+NEW, OLD = "n" * 32, "o" * 40
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A settings file without credentials' faults."""
+    (tmp_path / "database_password").write_text("pw-of-the-api\n")
+    (tmp_path / "token_keys").write_text(f"{NEW}\n\n{OLD}\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    path = tmp_path / "api.toml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_defaults(file: Path) -> None:
+    settings = load_settings(file)
+
+    assert (settings.server.host, settings.server.threads) == ("127.0.0.1", 8)
+    assert (settings.database.host, settings.database.port) == ("127.0.0.1", 3306)
+    assert settings.sessions.lifetime_seconds == 43200
+    assert settings.passwords.bcrypt_cost == 12
+    assert settings.stream.topic == "tidb_changes"
+    assert settings.database_password.get_secret_value() == "pw-of-the-api"
+    assert [key.get_secret_value() for key in settings.token_keys] == [NEW, OLD]
+
+
+def test_every_key(file: Path) -> None:
+    file.write_text(FULL)
+    settings = load_settings(file)
+
+    assert settings.server.trusted_proxies == ("127.0.0.1", "10.0.0.0/24", "::1")
+    assert settings.database.port == 4000
+    assert settings.stream.bootstrap_servers == ("k1:9092", "[::1]:9092")
+
+
+def test_settings_are_frozen_and_hide_their_secrets(file: Path) -> None:
+    settings = load_settings(file)
+
+    with pytest.raises(ValidationError):
+        settings.server = settings.server  # type: ignore[misc]  # that is the point
+    assert "pw-of-the-api" not in repr(settings)
+    assert NEW not in repr(settings)
+    assert isinstance(settings, Settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[server]\nthreads = 0\n", "server.threads = 0: must be greater than or equal to 1"),
+        ("[server]\nthreads = 65\n", "server.threads = 65: must be less than or equal to 64"),
+        ('[server]\nthreads = "x"\n', 'server.threads = "x": must be a valid integer'),
+        ("[server]\nthreads = true\n", "server.threads = true: must be a valid integer"),
+        ('[server]\nhost = "api"\n', 'server.host = "api": must be an IP address'),
+        ('[server]\ntrusted_proxies = ["nginx"]\n', 'server.trusted_proxies.0 = "nginx": must'),
+        ('[server]\ntrusted_proxies = ["10.0.0.1/24"]\n', "without host bits"),
+        ("[server]\nthread = 1\n", "server.thread: is not a setting; remove it or correct"),
+        ("[server]\nthread = 1\n", "(known: host, threads, trusted_proxies)"),
+        ("[sever]\n", "sever: is not a setting"),
+        ("[passwords]\nbcrypt_cost = 3\n", "passwords.bcrypt_cost = 3: must be greater"),
+        ("[passwords]\nbcrypt_cost = 16\n", "passwords.bcrypt_cost = 16: must be less"),
+        ("[sessions]\nlifetime_seconds = 1\n", "sessions.lifetime_seconds = 1: must be"),
+        ("[stream]\nbootstrap_servers = []\n", "stream.bootstrap_servers = []: "),
+        ('[stream]\nbootstrap_servers = ["kafka"]\n', 'bootstrap_servers.0 = "kafka": must be'),
+        ('[stream]\ntopic = "a b"\n', 'stream.topic = "a b": '),
+        ("[stream]\nmax_silence_seconds = 1.5\n", "stream.max_silence_seconds = 1.5: must be"),
+        ("x", "is not TOML"),
+    ],
+)
+def test_what_is_refused_is_named(file: Path, text: str, line: str) -> None:
+    file.write_text(text + MINIMAL)
+
+    with pytest.raises(ConfigError) as refusal:
+        load_settings(file)
+
+    assert line in str(refusal.value)
+    assert all(part.startswith(f"{file}: ") for part in str(refusal.value).splitlines())
+
+
+def test_all_faults_are_told_at_once(file: Path) -> None:
+    file.write_text("[server]\nthreads = 0\n[passwords]\nbcrypt_cost = 0\n")
+
+    with pytest.raises(ConfigError) as refusal:
+        load_settings(file)
+
+    assert len(str(refusal.value).splitlines()) == 3
+    assert f"{file}: database: is missing" in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["database_password", "token_keys"])
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff"])
+def test_a_credential_must_be_there(file: Path, name: str, content: bytes | None) -> None:
+    path = file.parent / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=str(path)):
+        load_settings(file)
+
+
+@pytest.mark.parametrize("keys", ["short", f"{NEW}\nshort", f"{NEW}\n{NEW}"])
+def test_weak_keys_are_refused_without_being_shown(file: Path, keys: str) -> None:
+    (file.parent / "token_keys").write_text(keys)
+
+    with pytest.raises(ConfigError, match=r"token_keys: a key .*newest first") as refusal:
+        load_settings(file)
+
+    assert NEW not in str(refusal.value)
+    assert "short;" in str(refusal.value) or "twice" in str(refusal.value)
+
+
+def test_a_secret_keeps_its_inner_spaces(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text(" a b \r\n")
+
+    assert credential("database_password", tmp_path / "pw") == " a b "
+
+
+def test_without_credentials_the_unit_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+
+    with pytest.raises(ConfigError, match="LoadCredential=database_password"):
+        load_settings(file)
+
+
+@pytest.mark.parametrize(("program", "more"), [(main, ["--port", "0"]), (migrate, ["current"])])
+def test_programs_exit_with_2(
+    program: object, more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing.toml"
+
+    assert callable(program)
+    assert program(["--config", str(missing), *more]) == 2
+
+    assert f"{missing}: cannot be read (No such file or directory)" in capsys.readouterr().err

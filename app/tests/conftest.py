@@ -1,0 +1,41 @@
+"""What all unit tests share: the package on the path, and a real MariaDB of their own."""
+
+import importlib
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mariadb_server import API_PASSWORD, MIGRATE_PASSWORD, MariaDB
+
+# The tests are of the tree they stand in, whether or not the package is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+# kafka-python 3.0 reads its schemas, at import, by a function that Python 3.11 deprecates;
+# warnings are errors in the tests, but not those of other people's imports.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    importlib.import_module("kafka")
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A running server without any database of ours."""
+    # A short path: a Unix socket's name has 107 bytes at most.
+    home = Path(tempfile.mkdtemp(prefix="helfy-mariadb-"))
+    server = MariaDB(home)
+    try:
+        server.install()
+        server.start()
+        for user, password in (
+            ("helfy_api", API_PASSWORD),
+            ("helfy_migrate", MIGRATE_PASSWORD),
+        ):
+            server.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home)

@@ -1,0 +1,106 @@
+"""What the consumer's tests share: settings as in production, samples, a line as a dict."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from helfy.consumer.change import Record
+from helfy.consumer.pipeline import Pipeline
+from helfy.consumer.settings import Settings
+
+HERE = Path(__file__).parent
+SAMPLES = HERE.parent / "samples" / "debezium"
+EXPECTED = HERE / "expected"
+NOW = 1_795_460_489.445
+
+SETTINGS = Settings(
+    bootstrap_servers=("127.0.0.1:9092",),
+    topic="tidb_changes",
+    group_id="helfy-consumer-test",
+    left_out={"app.users": ("password_hash",)},
+    types={"app.users": {"last_login": "datetime6", "birth": "date"}},
+)
+
+
+def pipeline(settings: Settings = SETTINGS) -> Pipeline:
+    return Pipeline(settings, clock=lambda: NOW)
+
+
+def samples(name: str) -> list[Record]:
+    """The records of a sample file, as they came from Kafka."""
+    content = json.loads((SAMPLES / f"{name}.json").read_text())
+    return [sample(item) for item in (content if isinstance(content, list) else [content])]
+
+
+def sample(item: dict[str, Any]) -> Record:
+    key, value = item["key"], item["value"]
+    return Record(
+        item["topic"],
+        item["partition"],
+        item["offset"],
+        None if key is None else key.encode(),
+        None if value is None else value.encode(),
+    )
+
+
+def record(value: object, key: object = None) -> Record:
+    """A record with JSON as its value (bytes and None are taken as they are)."""
+    return Record("tidb_changes", 0, 7, _bytes(key), _bytes(value))
+
+
+def _bytes(value: object) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    return json.dumps(value).encode()
+
+
+def line(value: object, key: object = None, settings: Settings = SETTINGS) -> dict[str, Any]:
+    """The line of such a record, which must have one."""
+    written = pipeline(settings).line(record(value, key))
+    assert written is not None
+    return parsed(written, settings.max_line_bytes)
+
+
+def parsed(written: bytes, limit: int = SETTINGS.max_line_bytes) -> dict[str, Any]:
+    """Read a line back, strictly: one line, within the limit, JSON without NaN, UTF-8."""
+    assert len(written) < limit
+    assert written.decode("utf-8").splitlines() == [written.decode("utf-8")]
+    parsed_line = json.loads(written, parse_constant=_refuse)
+    assert isinstance(parsed_line, dict)
+    return parsed_line
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(constant)
+
+
+def change(op: str = "u", **overrides: Any) -> dict[str, Any]:
+    """A Debezium value that is in order, of a table with one visible column."""
+    row = {"id": 1, "email": "new@example.com", "updated_at": "2026-11-23T18:04:39Z"}
+    old = {**row, "email": "old@example.com"}
+    value: dict[str, Any] = {
+        "before": old if op in "ud" else None,
+        "after": row if op in "cur" else None,
+        "source": {
+            "connector": "mariadb",
+            "db": "app",
+            "table": "users",
+            "snapshot": "first" if op == "r" else "false",
+            "ts_ms": 1795457079000,
+            "ts_us": 1795457079000000,
+            "gtid": "0-1-9",
+            "file": "binlog.000001",
+            "pos": 3364,
+            "row": 0,
+        },
+        "op": op,
+        "ts_ms": 1795457079456,
+    }
+    source = overrides.pop("source", {})
+    return {**value, **overrides, "source": {**value["source"], **source}}
+
+
+def ddl(sql: object, **source: Any) -> dict[str, Any]:
+    """A Debezium schema change."""
+    value = change("t", source=source)
+    return {"source": value["source"], "databaseName": "app", "ddl": sql, "tableChanges": []}

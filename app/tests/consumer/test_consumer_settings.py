@@ -1,0 +1,115 @@
+"""The configuration, and every refusal of it."""
+
+from pathlib import Path
+
+import pytest
+
+from helfy.consumer.__main__ import main
+from helfy.consumer.settings import SettingsError, load
+
+KAFKA = """
+[kafka]
+bootstrap_servers = ["127.0.0.1:9092", "[::1]:9092", "kafka-1.lab:9092"]
+topic = "tidb_changes"
+group_id = "helfy-consumer-vm1"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "consumer.toml"
+
+
+def test_all_keys(path: Path) -> None:
+    path.write_text(
+        KAFKA
+        + """
+[journal]
+sync_interval_seconds = 2
+max_line_bytes = 65536
+max_value_bytes = 1024
+[redact]
+columns = ["secret"]
+[left_out]
+"Helfy.Users" = ["password_hash"]
+[types]
+"Helfy.Users".Last_Login = "datetime6"
+"""
+    )
+    chosen = load(path)
+    assert chosen.bootstrap_servers == ("127.0.0.1:9092", "[::1]:9092", "kafka-1.lab:9092")
+    assert chosen.topic == "tidb_changes"
+    assert chosen.group_id == "helfy-consumer-vm1"
+    assert chosen.sync_interval_seconds == 2.0
+    assert (chosen.max_line_bytes, chosen.max_value_bytes) == (65536, 1024)
+    assert chosen.redact_columns == ("secret",)
+    assert chosen.left_out == {"helfy.users": ("password_hash",)}
+    assert chosen.types == {"helfy.users": {"last_login": "datetime6"}}
+
+
+def test_defaults(path: Path) -> None:
+    path.write_text('[kafka]\nbootstrap_servers = ["k:1"]\ntopic = "t"\n')
+    chosen = load(path)
+    assert chosen.group_id.startswith("helfy-consumer-")
+    assert chosen.sync_interval_seconds == 1.0
+    assert (chosen.max_line_bytes, chosen.max_value_bytes) == (262144, 32768)
+    assert chosen.redact_columns == ("password_hash", "token_hash")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[kafka", "is not TOML"),
+        ("x = 1", "x = 1 is not known: remove it; known are kafka, journal"),
+        (KAFKA + 'user = "x"', "kafka.user = 'x' is not known"),
+        ("kafka = 1", "kafka = 1 is no table: write it as [kafka]"),
+        ("", "kafka.bootstrap_servers is missing: give a list"),
+        ("[kafka]\nbootstrap_servers = []", "kafka.bootstrap_servers = [] is empty"),
+        ("[kafka]\nbootstrap_servers = 'k:1'", "kafka.bootstrap_servers = 'k:1' is no list"),
+        ("[kafka]\nbootstrap_servers = ['k']", "holds what is no address"),
+        ("[kafka]\nbootstrap_servers = ['k:0']", "holds what is no address"),
+        ("[kafka]\nbootstrap_servers = ['k:65536']", "holds what is no address"),
+        ("[kafka]\nbootstrap_servers = [1]", "holds what is no text"),
+        ("[kafka]\nbootstrap_servers = ['k:1']", "kafka.topic is missing"),
+        ("[kafka]\nbootstrap_servers = ['k:1']\ntopic = 'a b'", "kafka.topic = 'a b' is no name"),
+        (KAFKA + "[journal]\nsync_interval_seconds = 0", "journal.sync_interval_seconds = 0 does"),
+        (KAFKA + "[journal]\nsync_interval_seconds = nan", "= nan does not do"),
+        (KAFKA + "[journal]\nsync_interval_seconds = '1s'", "is no number: give seconds"),
+        (KAFKA + "[journal]\nmax_line_bytes = 4095", "from 4096 to 1073741824"),
+        (KAFKA + "[journal]\nmax_line_bytes = true", "journal.max_line_bytes = True does not do"),
+        (KAFKA + "[journal]\nmax_value_bytes = 262144", "from 1 to 260096"),
+        (KAFKA + "[redact]\ncolumns = ['']", "redact.columns = [''] holds what is no text"),
+        (KAFKA + "[left_out]\nusers = ['a']", "left_out.users = ['a'] names no table"),
+        (KAFKA + "[left_out]\n'a.b' = 'c'", "left_out.a.b = 'c' is no list"),
+        (KAFKA + "[types]\n'a.b' = 'c'", "types.a.b = 'c' is no table"),
+        (KAFKA + "[types]\n'a.b'.c = 'int'", "types.\"a.b\".c = 'int' is no kind: choose one of"),
+        (KAFKA + "[types]\n'a.b'.c = []", "is no kind: choose one of date"),
+    ],
+)
+def test_what_is_refused(
+    path: Path, text: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(text)
+    with pytest.raises(SettingsError) as refusal:
+        load(path)
+    assert str(refusal.value).startswith(f"{path}: ")
+    assert says in str(refusal.value)
+    assert main(["--config", str(path)]) == 78
+    assert says in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there(path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load(path)
+
+
+def test_a_file_that_is_not_text(path: Path) -> None:
+    path.write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="is not UTF-8"):
+        load(path)
+
+
+def test_check_only_reads(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_text(KAFKA)
+    assert main(["--check", "--config", str(path)]) == 0
+    assert capsys.readouterr() == ("", "")
