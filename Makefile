@@ -1,7 +1,7 @@
 # Helfy's front door. Variables: PROFILE=lite, PROVIDER=virtualbox|libvirt|lxc, UNIT=a systemd unit.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-all docs bench
+.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test docs bench
 export PROFILE PROVIDER
 
 venv := .venv/bin
@@ -24,7 +24,7 @@ changes: ## follow the record of changes (end with Ctrl-C)
 logs: ## show the last lines of each part's journal, or of UNIT
 	@$(call on,consumer) sudo journalctl --no-pager -n $(or $(LINES_SHOWN),100) $(if $(UNIT),-u $(UNIT),-u mariadb -u kafka -u kafka-connect -u "'helfy-api@*'" -u helfy-consumer -u nginx)
 sql: ## open an SQL prompt on the database
-	@$(call on,mariadb) -t sudo mariadb helfy
+	@$(call on,mariadb) $$([ ! -t 0 ] || echo -t) sudo mariadb --table helfy
 ssh: ## log in to the VM
 	@$(call on,consumer)
 lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck
@@ -33,3 +33,7 @@ test-fast: ## lint and unit tests, under 2 minutes
 	@lab/setup test && tests/run fast
 test: ## what CI runs: lint, unit tests, a VM of its own with all tests on it
 	@lab/setup test && tests/run all
+docs: ## write the roles' READMEs from their argument specs
+	@$(venv)/python tests/meta/role_docs.py
+bench: ## measure the lab: commit to line, memory
+	@$(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py
