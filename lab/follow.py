@@ -1,6 +1,6 @@
-"""Copies ansible-playbook's output from stdin to a log, and shows plays, changes and retries with their time.
+"""Copies ansible-playbook's output to a log, and shows plays, changes and retries with their time.
 
-    follow.py LOG STARTED      STARTED: seconds since the epoch
+follow.py LOG STARTED      STARTED: seconds since the epoch
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     build.py PROJECT CACHE MACHINE
 
 PROJECT is the checkout, CACHE a folder that keeps releases, MACHINE the target's architecture as
-``uname -m`` prints it. Prints one line of JSON: ``release`` (the name of the release, the version and
-a digest of all that it is made of), ``tar`` (path of its archive, which unpacks to
-``helfy/releases/RELEASE``) and ``sums_sha256`` (of its list of checksums). Exit status 1, and why on
-stderr, where it cannot be built.
+``uname -m`` prints it. Prints one line of JSON: ``release`` (its name: the version and a digest of
+all that it is made of), ``tar`` (path of its archive, which unpacks to ``helfy/releases/RELEASE``)
+and ``sums_sha256`` (of its list of checksums). Exit status 1, and why on stderr, where it cannot
+be built.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PYTHON = "3.11"
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "aarch64": "aarch64-manylinux_2_28"}
 LAUNCHER = """\
 #!/bin/sh
-# helfy-run MODULE [ARGUMENT...]: runs a module of this release. The link "current" is resolved once,
-# so that a running process never imports from a release that came later.
+# helfy-run MODULE [ARGUMENT...]: runs a module of this release. The link "current" is resolved
+# once, so that a running process never imports from a release that came later.
 release=$(dirname "$(dirname "$(readlink -f "$0")")")
 PYTHONPATH="$release/lib" exec /usr/bin/python3 -s -P -m "$@"
 """
