@@ -1,16 +1,20 @@
 """Replace what may be a secret in the text of a DDL.
 
 A statement is suspect from the first word on that sets a password (IDENTIFIED, PASSWORD, …) or
-names a redacted column (whose DEFAULT would be a secret). From there every string literal and
-hexadecimal number is replaced and comments are emptied, which may take too much (names of
-accounts, values of an ENUM) but not too little. Where it is unclear where a literal ends (a
-backslash, which sql_mode decides about, or a comment that is executed), all from the first
-quote on goes.
+names a redacted column (whose DEFAULT would be a secret). Every string literal and hexadecimal
+number is replaced and comments are emptied, in a statement about accounts from that word on,
+which may take too much but not too little; what is spared in the definition of a table,
+``redact_table`` says. Where it is unclear what is a literal, all goes from the first of them on: with a
+backslash (sql_mode decides what it means), a comment that is executed, a quote without its
+partner, and where a suspect word stands within quotes without being all that they hold, as it
+does when they were paired wrongly.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Final
+
+from helfy.consumer.redact_table import harmless_literals
 
 REPLACEMENT: Final = "'[redacted]'"
 _WORDS: Final = (
@@ -22,16 +26,24 @@ _WORDS: Final = (
     "secret",
     "auth_string",
     "authentication_string",
+    "connection",  # of a FEDERATED table: a URL with its password
 )
 _PARTS: Final = re.compile(
     r"""
-    (?P<name>`[^`]*`)
-    | (?P<literal>'(?:[^']|'')*(?:'|$) | "(?:[^"]|"")*(?:"|$) | \b0x[0-9a-f]+)
-    | (?P<comment>/\*.*?(?:\*/|$) | (?:--\s|\#)[^\n]*)
+    (?P<quoted>(?P<quote>['"`]) (?:(?!(?P=quote)).|(?P=quote){2})*+ (?:(?P=quote)|(?P<open>\Z)))
+    | (?P<number>\b0[xb][0-9a-f]+)
+    | (?P<comment>/\*.*?(?:\*/|\Z) | (?:--\s|\#)[^\n]*)
+    | (?P<word>[\w$]+)
+    | (?P<mark>\S)
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_QUOTE: Final = re.compile("['\"]")
+# Where a secret can begin, in a statement whose literals cannot be told.
+_CUT: Final = re.compile(r"['\"#]|--\s|/\*(?!M?!)|\b0[xb]", re.IGNORECASE)
+# Of these the names of accounts, which come before the password, are told.
+_ACCOUNTS: Final = re.compile(
+    r"\s*(?:(?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?USER|GRANT|SET)\b", re.IGNORECASE
+)
 _UNCLEAR: Final = ("\\", "/*!", "/*M!")
 
 
@@ -49,14 +61,34 @@ class SqlRedactor:
         suspect = self._suspect.search(sql)
         if suspect is None:
             return sql
-        quote = _QUOTE.search(sql)
-        if quote is not None and any(mark in sql for mark in _UNCLEAR):
-            return f"{sql[: quote.start()]}{REPLACEMENT} …"
-        start = suspect.start()
-        return _PARTS.sub(lambda part: _replacement(part) if part.end() > start else part[0], sql)
+        parts = list(_PARTS.finditer(sql))
+        harmless: frozenset[int] | None = None
+        unclear = any(mark in sql for mark in _UNCLEAR) or any(
+            part["open"] is not None for part in parts
+        )
+        if not unclear:
+            harmless = harmless_literals(parts, self._suspect, _WORDS)
+            unclear = harmless is None and any(self._astray(part) for part in parts)
+        cut = _CUT.search(sql) if unclear else None
+        if cut is not None:
+            return f"{sql[: cut.start()]}{REPLACEMENT} …"
+        kept = harmless or frozenset()
+        start = suspect.start() if _ACCOUNTS.match(sql) else 0
+        return _PARTS.sub(
+            lambda part: (
+                part[0] if part.end() <= start or part.start() in kept else _replacement(part)
+            ),
+            sql,
+        )
+
+    def _astray(self, part: re.Match[str]) -> bool:
+        """Say whether a suspect word stands where no keyword and no name can."""
+        inside = part["quoted"][1:-1] if part["quoted"] else ""
+        return bool(self._suspect.search(inside)) and not self._suspect.fullmatch(inside)
 
 
 def _replacement(part: re.Match[str]) -> str:
-    if part["name"]:
-        return part[0]
-    return REPLACEMENT if part["literal"] else "/* … */"
+    if part["comment"]:
+        return "/* … */"
+    is_literal = part["number"] or (part["quoted"] and part["quote"] != "`")
+    return REPLACEMENT if is_literal else part[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from consumer_support import SETTINGS, change, ddl, line, pipeline, record
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helfy.consumer.redact_sql import SqlRedactor
@@ -124,7 +124,7 @@ def test_json_without_secrets_stays_as_it_was_written() -> None:
         ),
         (
             f"ALTER USER a IDENTIFIED BY '{SECRET}",
-            "ALTER USER a IDENTIFIED BY '[redacted]'",
+            "ALTER USER a IDENTIFIED BY '[redacted]' …",
         ),
     ],
 )
@@ -148,7 +148,67 @@ def test_a_ddl_without_secrets_stays_as_it_is(sql: str) -> None:
     assert told["redacted"] == ["password_hash"]
 
 
-@given(st.text("'\"`\\ ax", max_size=12), st.text('ax =;"`', max_size=8))
+USERS = (
+    "CREATE TABLE users (id INT, password_hash VARCHAR(255) NOT NULL{}, "
+    "role ENUM('user','admin') DEFAULT 'user' COMMENT 'what may be done') COMMENT='accounts'"
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "written"),
+    [
+        (USERS.format(""), USERS.format("")),
+        (USERS.format(f" DEFAULT '{SECRET}'"), USERS.format(" DEFAULT '[redacted]'")),
+        (
+            f"ALTER TABLE u ADD a SET('x','y'), ADD password_hash ENUM('{SECRET}','b'), ADD b INT",
+            (
+                "ALTER TABLE u ADD a SET('x','y'), "
+                "ADD password_hash ENUM('[redacted]','[redacted]'), ADD b INT"
+            ),
+        ),
+        (
+            f"ALTER TABLE u ADD a INT DEFAULT '1', ALTER password_hash SET DEFAULT ('{SECRET}')",
+            "ALTER TABLE u ADD a INT DEFAULT '1', ALTER password_hash SET DEFAULT ('[redacted]')",
+        ),
+        # The value of a redacted column far from its name: nothing stays.
+        (
+            f"CREATE TABLE t (a INT COMMENT 'x', password_hash TEXT) SELECT 1, '{SECRET}'",
+            (
+                "CREATE TABLE t (a INT COMMENT '[redacted]', password_hash TEXT) "
+                "SELECT 1, '[redacted]'"
+            ),
+        ),
+        (
+            f"ALTER TABLE t CHANGE password_hash pw TEXT, ALTER pw SET DEFAULT '{SECRET}'",
+            "ALTER TABLE t CHANGE password_hash pw TEXT, ALTER pw SET DEFAULT '[redacted]'",
+        ),
+        (
+            f"CREATE TABLE t (a INT) ENGINE=FEDERATED CONNECTION='mysql://u:{SECRET}@h/d/t'",
+            "CREATE TABLE t (a INT) ENGINE=FEDERATED CONNECTION='[redacted]'",
+        ),
+        (
+            f"CREATE TABLE t SELECT '{SECRET}' AS password_hash",
+            "CREATE TABLE t SELECT '[redacted]' AS password_hash",
+        ),
+        # Quotes that are not what they seem: all goes.
+        (
+            f"ALTER USER x COMMENT 'the password' IDENTIFIED BY '{SECRET}'",
+            "ALTER USER x COMMENT '[redacted]' …",
+        ),
+        (
+            f"ALTER USER IDENTIFIED BY 0xABC /* {SECRET} */ '",
+            "ALTER USER IDENTIFIED BY '[redacted]' …",
+        ),
+    ],
+)
+def test_a_definition_of_a_table_keeps_what_is_harmless(sql: str, written: str) -> None:
+    assert SqlRedactor(["password_hash"]).redact(sql) == written
+
+
+@given(st.text("'\"`\\ ax", max_size=12), st.text("ax =;'\"`", max_size=8))
+@example(before="\"'\"' ", after="")
+@example(before="\"'\"' ", after="'")
+@example(before='"`"` ', after="`")
 @settings(max_examples=200, deadline=None)
 def test_no_literal_after_a_password_word_survives(before: str, after: str) -> None:
     redactor = SqlRedactor(())
@@ -177,3 +237,44 @@ def test_property_no_configured_secret_is_in_a_line(
         if value[side] is not None:
             value[side] = image
     assert SECRET not in json.dumps(line(value, holder))
+
+
+columns = st.sampled_from(["password_hash", "`password_hash`", '"password_hash"'])
+others = st.lists(
+    st.sampled_from(
+        [
+            "a INT DEFAULT 1 COMMENT 'it''s'",
+            "b ENUM('x','y') DEFAULT 'x'",
+            "`c` VARCHAR(9) CHECK (c <> 'z')",
+            "KEY k (a, b)",
+        ]
+    ),
+    max_size=3,
+)
+values = st.sampled_from(
+    [
+        f"DEFAULT '{SECRET}'",
+        f"DEFAULT ('{SECRET}')",
+        f"ENUM('a','{SECRET}') DEFAULT 'a'",
+        f"TEXT COMMENT '{SECRET}'",
+        f"TEXT CHECK (x IN ('a', '{SECRET}'))",
+        f"TEXT /* {SECRET} */ DEFAULT x'00'",
+        f"TEXT DEFAULT _utf8'{SECRET}' 'x'",
+    ]
+)
+
+
+@given(others, columns, values, others, st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_property_no_definition_tells_a_value_of_a_redacted_column(
+    before: list[str], column: str, value: str, after: list[str], create: bool
+) -> None:
+    clauses = [*before, f"{column} {value}", *after]
+    sql = (
+        f"CREATE TABLE t ({', '.join(clauses)}) COMMENT='t'"
+        if create
+        else f"ALTER TABLE t {', '.join('ADD ' + clause for clause in clauses)}"
+    )
+    written = SqlRedactor(["password_hash"]).redact(sql)
+    assert SECRET not in written
+    assert written.count("DEFAULT 'x'") == sum(clause[0] == "b" for clause in clauses)
