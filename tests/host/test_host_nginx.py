@@ -1,0 +1,108 @@
+"""nginx: headers on everything, its own refusals in the API's words, and honest addresses."""
+
+import json
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from machine import Machine, wait_for
+
+STRICT_POLICY = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'"],
+    "style-src": ["'self'"],
+    "connect-src": ["'self'"],
+    "base-uri": ["'none'"],
+    "frame-ancestors": ["'none'"],
+}
+TOO_LARGE = "x" * 17_000
+
+
+def own_address(url: str) -> str:
+    """The address that the machine sees us come from."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=5) as link:
+        return str(link.getsockname()[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/", 200), ("/health/ready", 200), ("/profile", 401), ("/no-such-page", 404)],
+)
+def test_security_headers_are_on_every_answer(url: str, path: str, status: int) -> None:
+    answer = requests.get(url + path, timeout=10)
+    assert answer.status_code == status
+    headers = answer.headers
+    policy = {
+        words[0]: words[1:]
+        for part in headers["Content-Security-Policy"].split(";")
+        if (words := part.split())
+    }
+    assert {name: policy.get(name) for name in STRICT_POLICY} == STRICT_POLICY
+    assert not any("unsafe" in word for words in policy.values() for word in words)
+    # Said twice, a browser may take neither.
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "/" not in headers.get("Server", ""), "the version is nobody's business"
+
+
+def test_answers_of_the_api_are_not_kept(url: str) -> None:
+    assert requests.get(f"{url}/profile", timeout=10).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/", 405),
+        ("PUT", "/index.html", 405),
+        ("DELETE", "/login", 405),
+        ("GET", "/login", 405),
+        ("GET", "/no-such-page", 404),
+        ("GET", "/profile/no-such-thing", 404),
+        ("GET", "/.git/config", 404),
+        ("GET", "/metrics", 404),
+    ],
+)
+def test_refusals_are_json(url: str, method: str, path: str, status: int) -> None:
+    answer = requests.request(method, url + path, timeout=10)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"].split(";")[0] == "application/json"
+    body = answer.json()
+    assert body.keys() == {"message", "requestId"}
+    assert body["message"]
+    assert body["requestId"]
+    if status == 405:
+        assert answer.headers.get("Allow"), "which methods there are must be said (RFC 9110)"
+
+
+def test_a_large_body_is_refused_in_json(url: str) -> None:
+    answer = requests.post(f"{url}/login", json={"usernameOrEmail": TOO_LARGE}, timeout=10)
+    assert answer.status_code == 413
+    assert answer.headers["Content-Type"].split(";")[0] == "application/json"
+    assert answer.json().keys() == {"message", "requestId"}
+
+
+def test_a_clients_word_on_its_address_is_not_believed(
+    url: str, http: requests.Session, api_machine: Machine
+) -> None:
+    lies = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9", "Forwarded": "for=1.1"}
+    body = {"usernameOrEmail": "nobody-of-this-name", "password": "x"}
+    answer = http.post(f"{url}/login", json=body, headers=lies, timeout=10)
+    request_id = answer.json()["requestId"]
+
+    def logged() -> list[str] | None:
+        command = "journalctl -q -a -o cat --no-pager --since=-60s -u 'helfy-api@*'"
+        said = api_machine.run(f"{command} | grep -F '{request_id}' || true")
+        return said.splitlines() or None
+
+    lines = [json.loads(line) for line in wait_for(logged, "the log line of the login", 10)]
+    assert {line["ip"] for line in lines} == {own_address(url)}
+
+
+def test_a_clients_request_id_cannot_forge_a_log_line(url: str) -> None:
+    given = 'abcdefgh","level":"critical'
+    answer = requests.get(f"{url}/profile", headers={"X-Request-ID": given}, timeout=10)
+    assert answer.json()["requestId"] != given
+    assert answer.headers["X-Request-ID"] == answer.json()["requestId"]
