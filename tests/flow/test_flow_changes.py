@@ -125,7 +125,7 @@ def test_a_transaction_has_a_line_for_each_row(stream: Stream) -> None:
     people = [stream.person(f"tx{number}") for number in range(3)]
     rows = "; ".join(insert_user(name) for name in people)
     stream.database.sql(f"START TRANSACTION; {rows}; COMMIT")
-    lines = [line for line in stream.settled() if line["change"]["data"]["username"] in people]
+    lines = [line for line in stream.settled() if line["change"]["data"].get("username") in people]
     assert types(lines) == ["INSERT"] * 3
     assert [line["change"]["data"]["username"] for line in lines] == people
     assert len(set(ids(lines))) == 3
