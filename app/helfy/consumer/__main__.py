@@ -1,5 +1,6 @@
 """``helfy-consumer``: one line of JSON on stdout for every change in the topic.
 
+With several workers (``[workers]`` in the configuration) this process starts and watches them.
 Exit status: 0 after SIGTERM or SIGINT, 1 after a fault of its own (systemd starts it again), 78
 (EX_CONFIG) where the configuration is refused, said on stderr.
 """
@@ -12,11 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from helfy import __version__, jsonlog
-from helfy.consumer import librarylog, settings
-from helfy.consumer.output import Output, OutputHandler
-from helfy.consumer.run import Consumer, StopFlag
+from helfy.consumer import journal, librarylog, settings
+from helfy.consumer.output import STDOUT, Output, OutputHandler
+from helfy.consumer.replay import Replays
+from helfy.consumer.run import Consumer
 from helfy.consumer.source import KafkaSource
+from helfy.consumer.stop import StopFlag, WorkerStop
+from helfy.consumer.supervise import Supervisor, worker_command
 
+STDERR: Final = 2
 CONFIG: Final = Path("/etc/helfy/consumer.toml")
 
 log = jsonlog.get(__name__)
@@ -36,14 +41,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler = OutputHandler(output)
     jsonlog.configure("info", handler)
     librarylog.quieten(handler)
-    stop = StopFlag()
+    alone = chosen.workers == 1 or options.worker is not None
+    stop = StopFlag() if options.worker is None else WorkerStop()
     stop.install()
     try:
-        Consumer(chosen, KafkaSource, output, stop).run()
+        if options.worker is not None and journal.is_journal(STDOUT):
+            journal.own_stream(STDOUT, STDERR)
+        if alone:
+            Consumer(chosen, KafkaSource, output, stop, replays(chosen)).run()
+        else:
+            relayed = None if journal.is_journal(STDOUT) else output
+            command = worker_command(options.config)
+            Supervisor(chosen.workers, command, relayed, stop).run()
     except Exception:
         log.critical("consumer_failed", exc_info=True)
         return 1
     return os.EX_OK
+
+
+def replays(chosen: settings.Settings) -> Replays:
+    """Give the memory of what was written, in the unit's state directory where it has one."""
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    directory = Path(state) / "replay" / chosen.topic if state else None
+    epoch = journal.invocation if journal.is_journal(STDOUT) else None
+    return Replays(directory, epoch, chosen.sync_interval_seconds)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -57,6 +78,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--check", action="store_true", help="read the configuration, say what is wrong, and end"
     )
+    parser.add_argument("--worker", type=int, metavar="N", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser.parse_args(arguments)
 

@@ -18,13 +18,17 @@ class UndecodableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A Kafka record: where it stood and its bytes, None where it had none."""
+    """A Kafka record: where it stood and its bytes, None where it had none.
+
+    ``timestamp`` is Kafka's, in Unix milliseconds.
+    """
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ anything then replays lines, and loses none.
 """
 
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +26,7 @@ class _Batch:
 @dataclass(slots=True)
 class _Partition:
     batches: deque[_Batch] = field(default_factory=deque)
+    following: int = 0  # the next offset after all that is noted
     durable: int | None = None  # the next offset after the durable ones, until it is committed
 
 
@@ -45,12 +47,19 @@ class DurableOffsets:
         Records of a partition are noted in the order of their offsets. One that has no line
         waits as others do: committing it commits all before it.
         """
-        batches = self._partitions.setdefault(partition, _Partition()).batches
+        state = self._partitions.setdefault(partition, _Partition())
+        state.following = offset + 1
+        batches = state.batches
         if batches and at - batches[-1].first < GRAIN_SECONDS:
             batches[-1].last = max(at, batches[-1].last)
             batches[-1].next_offset = offset + 1
         else:
             batches.append(_Batch(at, at, offset + 1))
+
+    def passed(self, partition: int, following: int, at: float) -> None:
+        """Note that all before an offset is gone and was told of, unless more is noted already."""
+        if following > self._partitions.setdefault(partition, _Partition()).following:
+            self.handled(partition, following - 1, at)
 
     def committable(self, now: float) -> dict[int, int]:
         """Give, by partition, the next offset after all that is durable, where there is news."""
@@ -63,16 +72,16 @@ class DurableOffsets:
             if state.durable is not None
         }
 
-    def committed(self, offsets: dict[int, int]) -> None:
+    def committed(self, offsets: Mapping[int, int]) -> None:
         """Note that Kafka took these offsets; what it did not take stays committable."""
         for partition, offset in offsets.items():
             state = self._partitions.get(partition)
             if state is not None and state.durable is not None and state.durable <= offset:
                 state.durable = None
 
-    def forget(self, partitions: set[int]) -> None:
-        """Drop partitions that are another's now: it reads what was not committed again."""
-        for partition in partitions:
+    def forget(self, partitions: Iterable[int] | None = None) -> None:
+        """Drop partitions that are another's now, or all: what is not committed is read again."""
+        for partition in list(self._partitions) if partitions is None else partitions:
             self._partitions.pop(partition, None)
 
     def settled_at(self) -> float | None:

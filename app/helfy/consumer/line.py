@@ -66,10 +66,10 @@ def change_line(
     return line
 
 
-def undecodable_line(record: Record, reason: str, now: float) -> bytes:
+def undecodable_line(record: Record, reason: str, now: float, *, replayed: bool = False) -> bytes:
     """Write the line of a record that is not understood: its length and hash, never its bytes."""
     value = record.value or b""
-    line = {
+    line: dict[str, Json] = {
         "timestamp": jsonlog.rfc3339(now),
         "level": "error",
         "action": "undecodable",
@@ -78,6 +78,8 @@ def undecodable_line(record: Record, reason: str, now: float) -> bytes:
         "length": len(value),
         "sha256": hashlib.sha256(value).hexdigest(),
     }
+    if replayed:
+        line["replayed"] = True
     return jsonlog.dumps(line).encode()
 
 

@@ -2,32 +2,46 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from helfy import jsonlog
 from helfy.consumer.change import Record, UndecodableError
 from helfy.consumer.decode import decode
 from helfy.consumer.fit import Limits, fit
+from helfy.consumer.identity import line_identity
 from helfy.consumer.line import change_fields, change_line, undecodable_line
 from helfy.consumer.redact import Redactor
-from helfy.consumer.replay import SeenIds
+from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 
 log = jsonlog.get(__name__)
 
 
-class Pipeline:
-    """Makes the lines of one consumer, with its configuration and its memory of ids."""
+class Line(NamedTuple):
+    """A line without its line break, and what tells it from every other one but its replays."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    text: bytes
+    identity: bytes
+
+
+class Pipeline:
+    """Makes the lines of one consumer, with its configuration.
+
+    ``replays`` knows what was written; whoever writes a line tells it.
+    """
+
+    def __init__(
+        self, settings: Settings, replays: Replays, clock: Callable[[], float] = time.time
+    ) -> None:
         self._types = settings.types
         self._redactor = Redactor(settings.redact_columns, settings.left_out)
         self._limits = Limits(settings.max_value_bytes, settings.max_line_bytes)
-        self._seen = SeenIds()
+        self._replays = replays
         self._clock = clock
         self._leaked: set[tuple[str, str]] = set()
 
-    def line(self, record: Record) -> bytes | None:
-        """Give the record's line without a line break; None where it is no change.
+    def line(self, record: Record) -> Line | None:
+        """Give the record's line; None where it is no change.
 
         Never raises, whatever the record holds: what is not understood has a line as well.
         """
@@ -38,9 +52,11 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the stream
             # The class alone: a message might hold bytes of the record.
             reason = f"internal error: {type(error).__name__}"
-        return undecodable_line(record, reason, self._clock())
+        identity = line_identity(record, None, None)
+        replayed = self._replays.known(record.partition, identity)
+        return Line(undecodable_line(record, reason, self._clock(), replayed=replayed), identity)
 
-    def _line(self, record: Record) -> bytes | None:
+    def _line(self, record: Record) -> Line | None:
         change = decode(record, self._types)
         if change is None:
             return None
@@ -48,11 +64,10 @@ class Pipeline:
         if redacted.leaked:
             self._warn(change.table_name, redacted.leaked)
         fields = change_fields(redacted)
-        replayed = self._seen.seen(str(fields["id"]))
-        now = self._clock()
-        return fit(
-            change_line(record, redacted.change, fields, now, replayed=replayed), self._limits
-        )
+        identity = line_identity(record, redacted.change, str(fields["id"]))
+        replayed = self._replays.known(record.partition, identity)
+        line = change_line(record, redacted.change, fields, self._clock(), replayed=replayed)
+        return Line(fit(line, self._limits), identity)
 
     def _warn(self, table: str, columns: tuple[str, ...]) -> None:
         """Tell once per column: what was to be left out at the source stands in Kafka."""

@@ -4,10 +4,10 @@ A statement is suspect from the first word on that sets a password (IDENTIFIED, 
 names a redacted column (whose DEFAULT would be a secret). Every string literal and hexadecimal
 number is replaced and comments are emptied, in a statement about accounts from that word on,
 which may take too much but not too little; what is spared in the definition of a table,
-``redact_table`` says. Where it is unclear what is a literal, all goes from the first of them on: with a
-backslash (sql_mode decides what it means), a comment that is executed, a quote without its
-partner, and where a suspect word stands within quotes without being all that they hold, as it
-does when they were paired wrongly.
+``redact_table`` says. Where it is unclear what is a literal, all goes from the first of them
+on: with a backslash (sql_mode decides what it means), a comment that is executed, a quote
+without its partner, and where a suspect word stands within quotes without being all that they
+hold, as it does when they were paired wrongly.
 """
 
 import re

@@ -5,19 +5,19 @@ Kafka being away is waited for and never a reason to exit. A line that cannot be
 committed, which is durable.
 """
 
-import signal
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Final
 
 from helfy import __version__, jsonlog, sdnotify
-from helfy.consumer.commits import DurableOffsets
+from helfy.consumer.lost import Lost
 from helfy.consumer.output import Output
-from helfy.consumer.pipeline import Pipeline
+from helfy.consumer.recorder import Recorder
+from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 from helfy.consumer.source import FAULTS, Source
 from helfy.consumer.state import Errors, Reachability, Watchdog
+from helfy.consumer.stop import StopFlag
 
 log = jsonlog.get(__name__)
 
@@ -33,42 +33,25 @@ JOIN_SECONDS: Final = 10.0
 DRAIN_SECONDS: Final = 2.0
 
 
-class StopFlag:
-    """Set by SIGTERM and SIGINT, and nothing else happens in their handler."""
-
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def install(self) -> None:
-        """Take over the signals."""
-        signal.signal(signal.SIGTERM, self._handle)
-        signal.signal(signal.SIGINT, self._handle)
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.is_set = True
-
-
 class Consumer:
     """One process's loop. ``opener`` makes a subscription; it may raise one of FAULTS."""
 
     def __init__(
         self,
         settings: Settings,
-        opener: Callable[[Settings, DurableOffsets], Source],
+        opener: Callable[[Settings, Recorder], Source],
         output: Output,
         stop: StopFlag,
+        replays: Replays | None = None,
     ) -> None:
         self._settings = settings
         self._opener = opener
-        self._output = output
         self._stop = stop
-        self._pipeline = Pipeline(settings)
-        self._offsets = DurableOffsets(settings.sync_interval_seconds)
+        self._recorder = Recorder(settings, output.write, replays or Replays())
         self._source: Source | None = None
         self._kafka = Reachability()
         self._errors = Errors()
         self._watchdog = Watchdog()
-        self._lines = 0
         self._commit_at = 0.0
         self._probe_at = 0.0
         self._joined_by = 0.0
@@ -92,22 +75,21 @@ class Consumer:
         finally:
             sdnotify.notify("STOPPING=1")
             self._finish()
-            log.info("consumer_stopped", extra={"fields": {"lines": self._lines}})
+            log.info("consumer_stopped", extra={"fields": {"lines": self._recorder.lines}})
 
     def _round(self) -> None:
         try:
             if self._source is None:
-                self._source = self._opener(self._settings, self._offsets)
+                self._source = self._opener(self._settings, self._recorder)
                 self._probe_at, self._joined_by = 0.0, time.monotonic() + JOIN_SECONDS
             records = self._source.poll(POLL_MS)
         except FAULTS as fault:
             self._fault(fault)
             return
-        for record in records:
-            line = self._pipeline.line(record)
-            written = time.monotonic() if line is None else self._output.write(line)
-            self._lines += line is not None
-            self._offsets.handled(record.partition, record.offset, written)
+        for lost in self._lost(self._source):
+            self._recorder.lost(lost)
+        if records:
+            self._recorder.record(records)
         now = time.monotonic()
         if records:
             self._kafka.yes()
@@ -117,6 +99,14 @@ class Consumer:
         if now >= self._commit_at and self._kafka.reachable:
             self._commit_at = now + COMMIT_EVERY_SECONDS
             self._commit(self._source)
+
+    def _lost(self, source: Source) -> list[Lost]:
+        """Ask whether records are gone; a fault must not keep those that were polled."""
+        try:
+            return source.lost()
+        except FAULTS as fault:
+            self._errors.report("kafka_error", fault)
+            return []
 
     def _probe(self, source: Source) -> None:
         """Ask Kafka, which says nothing when there is nothing, whether it is there at all."""
@@ -131,7 +121,7 @@ class Consumer:
         self._probe_at = time.monotonic() + soon
 
     def _commit(self, source: Source) -> None:
-        offsets = self._offsets.committable(time.monotonic())
+        offsets = self._recorder.committable()
         if not offsets:
             return
         try:
@@ -139,7 +129,7 @@ class Consumer:
         except FAULTS as fault:  # they stay committable
             self._errors.report("commit_failed", fault)
         else:
-            self._offsets.committed(offsets)
+            self._recorder.committed(offsets)
 
     def _fault(self, fault: Exception) -> None:
         if self._source is None:
@@ -153,7 +143,7 @@ class Consumer:
 
     def _close(self, source: Source) -> None:
         # What was written and not committed is read again, and said to be a replay.
-        self._offsets = DurableOffsets(self._settings.sync_interval_seconds)
+        self._recorder.forget()
         try:
             source.close(CLOSE_MS)
         except FAULTS as fault:
@@ -163,7 +153,7 @@ class Consumer:
         if self._source is None:
             return
         deadline = time.monotonic() + DRAIN_SECONDS
-        settled = self._offsets.settled_at()
+        settled = self._recorder.settled_at()
         while settled is not None and time.monotonic() < min(settled, deadline):
             time.sleep(max(0.0, min(0.05, settled - time.monotonic())))
         if self._kafka.reachable:

@@ -14,10 +14,13 @@ Keys, with their defaults where there is one::
     columns = ["password_hash", "token_hash"]
     [left_out]                    # at the source, by table
     "helfy.users" = ["password_hash"]
+    [workers]
+    count = 1                     # at most so many share the partitions; 0: one per core
     [types]                       # kinds of columns: see decode/kinds.py
     "helfy.users".last_login = "datetime6"
 """
 
+import os
 import socket
 import tomllib
 from collections.abc import Mapping
@@ -34,6 +37,7 @@ MIN_LINE_BYTES: Final = 4096
 MAX_LINE_BYTES: Final = 1024**3
 # What a line takes besides one value of the largest size.
 LINE_OVERHEAD_BYTES: Final = 2048
+MAX_WORKERS: Final = 64
 SECRET_COLUMNS: Final = ("password_hash", "token_hash")
 
 
@@ -49,6 +53,7 @@ class Settings:
     max_value_bytes: int = 32_768
     redact_columns: tuple[str, ...] = SECRET_COLUMNS
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    workers: int = 1
     types: TypeMap = field(default_factory=lambda: NO_TYPES)
 
 
@@ -67,12 +72,19 @@ def load(path: Path) -> Settings:
     return _settings(Table(path, "", content))
 
 
+def cores() -> int:
+    """Give how many cores this process may use."""
+    return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+
+
 def _settings(root: Table) -> Settings:
-    root.only("kafka", "journal", "redact", "left_out", "types")
+    root.only("kafka", "journal", "redact", "left_out", "workers", "types")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
     kafka.only("bootstrap_servers", "topic", "group_id")
     journal.only("sync_interval_seconds", "max_line_bytes", "max_value_bytes")
     redact.only("columns")
+    workers = root.table("workers")
+    workers.only("count")
     line = journal.integer("max_line_bytes", 262_144, MIN_LINE_BYTES, MAX_LINE_BYTES)
     most = line - LINE_OVERHEAD_BYTES
     return Settings(
@@ -84,5 +96,6 @@ def _settings(root: Table) -> Settings:
         max_value_bytes=journal.integer("max_value_bytes", min(32_768, most), 1, most),
         redact_columns=redact.names("columns", SECRET_COLUMNS),
         left_out=root.table("left_out").names_by_table(),
+        workers=workers.integer("count", 1, 0, MAX_WORKERS) or cores(),
         types=root.table("types").kinds_by_table(),
     )

@@ -1,4 +1,4 @@
-"""Kafka as the loop needs it: the only module that knows kafka-python.
+"""Kafka as the loop needs it: with ``rebalance`` all that knows kafka-python.
 
 What was found out about kafka-python 3.0.12: it does its I/O on a thread of its own, so a
 record that arrives ends a running ``poll`` at once, whatever its time-out; ``fetch_min_bytes=1``
@@ -15,13 +15,14 @@ from typing import Any, Final, Protocol
 
 import kafka  # type: ignore[import-untyped]  # kafka-python ships no types
 from kafka import errors
-from kafka.consumer.subscription_state import (  # type: ignore[import-untyped]  # as above
-    AsyncConsumerRebalanceListener,
-)
 from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # as above
 
+from helfy import sdnotify
 from helfy.consumer.change import Record
-from helfy.consumer.commits import DurableOffsets
+from helfy.consumer.lost import Losses, Lost
+from helfy.consumer.notices import PARTITIONS
+from helfy.consumer.rebalance import Listener
+from helfy.consumer.recorder import Recorder
 from helfy.consumer.settings import Settings
 
 KafkaError: Final[type[Exception]] = errors.KafkaError
@@ -47,6 +48,9 @@ class Source(Protocol):
     def poll(self, timeout_ms: int) -> list[Record]:
         """Wait for records until one is there or the time is up; give them in order."""
 
+    def lost(self) -> list[Lost]:
+        """Give what Kafka dropped unread, as far as the last poll can tell; each loss once."""
+
     def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
         """Commit, by partition, the offset of the next record to read."""
 
@@ -60,8 +64,10 @@ class Source(Protocol):
 class KafkaSource:
     """A Source on kafka-python. Raises one of FAULTS where no broker answers in time."""
 
-    def __init__(self, settings: Settings, offsets: DurableOffsets) -> None:
+    def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self._topic = settings.topic
+        self._tell_at = 0.0
+        self._losses = Losses(self._committed, self._beginnings)
         clients: list[Any] = []
 
         def client(**config: Any) -> Any:
@@ -95,16 +101,49 @@ class KafkaSource:
             raise
         # Known before the group is joined, else the first assignment is empty.
         self._consumer.partitions_for_topic(self._topic)
-        self._consumer.subscribe([self._topic], listener=_Listener(self, offsets))
+        self._consumer.subscribe(
+            [self._topic], listener=Listener(self.commit_on_revoke, recorder, self._losses)
+        )
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See Source."""
         polled = self._consumer.poll(timeout_ms=timeout_ms)
+        self._tell_partitions()
+        for part, records in polled.items():
+            self._losses.polled(part.partition, records[0].offset, records[-1].offset)
         return [
-            Record(record.topic, record.partition, record.offset, record.key, record.value)
+            Record(
+                record.topic,
+                record.partition,
+                record.offset,
+                record.key,
+                record.value,
+                record.timestamp,
+            )
             for records in polled.values()
             for record in records
         ]
+
+    def lost(self) -> list[Lost]:
+        """See Source."""
+        return self._losses.check()
+
+    def _committed(self, partition: int) -> int | None:
+        part = kafka.TopicPartition(self._topic, partition)
+        offset: int | None = self._consumer.committed(part, timeout_ms=PROBE_MS)
+        return offset
+
+    def _beginnings(self, partitions: Iterable[int]) -> dict[int, int]:
+        parts = [kafka.TopicPartition(self._topic, partition) for partition in partitions]
+        found = self._consumer.beginning_offsets(parts, timeout_ms=PROBE_MS)
+        return {part.partition: offset for part, offset in found.items()}
+
+    def _tell_partitions(self) -> None:
+        """Tell the supervisor, if there is one, whether there is work for more workers."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + METADATA_MS / 1000
+            partitions = len(self._consumer.partitions_for_topic(self._topic))
+            sdnotify.notify(f"{PARTITIONS}={partitions}")
 
     def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
         """See Source."""
@@ -130,29 +169,3 @@ class KafkaSource:
             kafka.TopicPartition(self._topic, partition): kafka.OffsetAndMetadata(offset, "", -1)
             for partition, offset in offsets.items()
         }
-
-
-class _Listener:
-    """Commits what is durable before partitions go to another member, and forgets them."""
-
-    def __init__(self, source: KafkaSource, offsets: DurableOffsets) -> None:
-        self._source = source
-        self._offsets = offsets
-
-    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        gone = {part.partition for part in revoked}
-        durable = self._offsets.committable(time.monotonic())
-        # What cannot be committed is read again by whoever gets the partition.
-        with contextlib.suppress(KafkaError):
-            await self._source.commit_on_revoke({p: o for p, o in durable.items() if p in gone})
-        self._offsets.forget(gone)
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Nothing to do: reading starts at what was committed."""
-
-    async def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        self._offsets.forget({part.partition for part in lost})
-
-
-# The library asks for its base class, which has no types to inherit from.
-AsyncConsumerRebalanceListener.register(_Listener)

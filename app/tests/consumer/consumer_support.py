@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from helfy.consumer.change import Record
-from helfy.consumer.pipeline import Pipeline
+from helfy.consumer.pipeline import Line, Pipeline
+from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 
 HERE = Path(__file__).parent
@@ -22,8 +23,8 @@ SETTINGS = Settings(
 )
 
 
-def pipeline(settings: Settings = SETTINGS) -> Pipeline:
-    return Pipeline(settings, clock=lambda: NOW)
+def pipeline(settings: Settings = SETTINGS, replays: Replays | None = None) -> Pipeline:
+    return Pipeline(settings, replays or Replays(), clock=lambda: NOW)
 
 
 def samples(name: str) -> list[Record]:
@@ -61,8 +62,9 @@ def line(value: object, key: object = None, settings: Settings = SETTINGS) -> di
     return parsed(written, settings.max_line_bytes)
 
 
-def parsed(written: bytes, limit: int = SETTINGS.max_line_bytes) -> dict[str, Any]:
+def parsed(written: bytes | Line, limit: int = SETTINGS.max_line_bytes) -> dict[str, Any]:
     """Read a line back, strictly: one line, within the limit, JSON without NaN, UTF-8."""
+    written = written.text if isinstance(written, Line) else written
     assert len(written) < limit
     assert written.decode("utf-8").splitlines() == [written.decode("utf-8")]
     parsed_line = json.loads(written, parse_constant=_refuse)

@@ -13,7 +13,6 @@ import pytest
 from helfy import jsonlog, sdnotify
 from helfy.consumer.librarylog import LibraryFilter, quieten
 from helfy.consumer.output import Output, OutputHandler
-from helfy.consumer.replay import SeenIds
 from helfy.consumer.state import Watchdog
 
 
@@ -113,18 +112,6 @@ def test_what_was_held_back_is_counted() -> None:
     entry = passes()
     assert entry is not None
     assert entry.__dict__["fields"] == {"logger": "x", "message": "m", "suppressed": 5}
-
-
-def test_ids_are_remembered_within_bounds() -> None:
-    seen = SeenIds(capacity=2)
-    assert [seen.seen(one) for one in ("aa", "bb", "aa", "cc", "aa", "bb")] == [
-        False,
-        False,
-        True,
-        False,
-        True,
-        False,
-    ]
 
 
 def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

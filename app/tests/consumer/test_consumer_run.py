@@ -13,11 +13,13 @@ from consumer_support import SETTINGS, change
 
 from helfy.consumer import run
 from helfy.consumer.change import Record
-from helfy.consumer.commits import DurableOffsets
+from helfy.consumer.lost import Lost
 from helfy.consumer.output import Output
-from helfy.consumer.run import Consumer, StopFlag
+from helfy.consumer.recorder import Recorder
+from helfy.consumer.run import Consumer
 from helfy.consumer.settings import Settings
 from helfy.consumer.source import KafkaError, Source
+from helfy.consumer.stop import StopFlag
 
 QUICK = replace(SETTINGS, sync_interval_seconds=0.05)
 
@@ -32,8 +34,9 @@ class PaperKafka:
         self.opened = 0
         self.closed = 0
         self.present: Exception | None = None
+        self.losses: list[Lost | Exception] = []
 
-    def open(self, _settings: Settings, _offsets: DurableOffsets) -> Source:
+    def open(self, _settings: Settings, _recorder: Recorder) -> Source:
         self.opened += 1
         step = self.steps[0] if self.steps else None
         if isinstance(step, ConnectionError):
@@ -50,6 +53,12 @@ class PaperKafka:
         if isinstance(step, Exception):
             raise step
         return step
+
+    def lost(self) -> list[Lost]:
+        item = self.losses.pop(0) if self.losses else None
+        if isinstance(item, Exception):
+            raise item
+        return [item] if item else []
 
     def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
         assert timeout_ms > 0
@@ -153,6 +162,22 @@ def test_a_fault_of_the_subscription_opens_another(
     assert [line.get("replayed") for line in written] == [None, True, None]
     assert kafka.commits[-1] == {0: 7}
     assert "kafka_error" in caplog.text
+
+
+def test_lost_records_are_said_loudly_and_committed_past(
+    lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = StopFlag()
+    kafka = PaperKafka(stop, [record(1)], [], [])
+    kafka.losses = [KafkaError("asked again"), Lost(1, 5, 9), Lost(0, 0, 0)]
+    Consumer(QUICK, kafka.open, lines[0], stop).run()
+    [entry, stale] = [e for e in caplog.records if e.getMessage() == "records_lost"]
+    assert entry.levelname == "ERROR"
+    assert entry.__dict__["fields"] == {"partition": 1, "from": 5, "to": 9, "records": 5}
+    assert stale.__dict__["fields"]["records"] == 1
+    assert len(lines[1]()) == 1
+    # A loss told late takes nothing back.
+    assert kafka.commits[-1] == {0: 2, 1: 10}
 
 
 def test_a_line_that_cannot_be_written_ends_the_consumer_without_its_commit() -> None:

@@ -1,5 +1,6 @@
 """The configuration, and every refusal of it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ max_value_bytes = 1024
 columns = ["secret"]
 [left_out]
 "Helfy.Users" = ["password_hash"]
+[workers]
+count = 3
 [types]
 "Helfy.Users".Last_Login = "datetime6"
 """
@@ -44,6 +47,7 @@ columns = ["secret"]
     assert (chosen.max_line_bytes, chosen.max_value_bytes) == (65536, 1024)
     assert chosen.redact_columns == ("secret",)
     assert chosen.left_out == {"helfy.users": ("password_hash",)}
+    assert chosen.workers == 3
     assert chosen.types == {"helfy.users": {"last_login": "datetime6"}}
 
 
@@ -54,6 +58,12 @@ def test_defaults(path: Path) -> None:
     assert chosen.sync_interval_seconds == 1.0
     assert (chosen.max_line_bytes, chosen.max_value_bytes) == (262144, 32768)
     assert chosen.redact_columns == ("password_hash", "token_hash")
+    assert chosen.workers == 1
+
+
+def test_a_worker_per_core(path: Path) -> None:
+    path.write_text(KAFKA + "[workers]\ncount = 0")
+    assert load(path).workers == len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +91,9 @@ def test_defaults(path: Path) -> None:
         (KAFKA + "[redact]\ncolumns = ['']", "redact.columns = [''] holds what is no text"),
         (KAFKA + "[left_out]\nusers = ['a']", "left_out.users = ['a'] names no table"),
         (KAFKA + "[left_out]\n'a.b' = 'c'", "left_out.a.b = 'c' is no list"),
+        (KAFKA + "[workers]\ncount = 65", "workers.count = 65 does not do: give a whole number"),
+        (KAFKA + "[workers]\ncount = '2'", "workers.count = '2' does not do"),
+        (KAFKA + "[workers]\nnumber = 2", "workers.number = 2 is not known"),
         (KAFKA + "[types]\n'a.b' = 'c'", "types.a.b = 'c' is no table"),
         (KAFKA + "[types]\n'a.b'.c = 'int'", "types.\"a.b\".c = 'int' is no kind: choose one of"),
         (KAFKA + "[types]\n'a.b'.c = []", "is no kind: choose one of date"),

@@ -1,0 +1,46 @@
+"""What is known of the journal that standard output may lead to."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+# systemd keeps the invocation of a unit that runs as the target of a link.
+INVOCATION: Final = Path("/run/systemd/units/invocation:systemd-journald.service")
+STREAM: Final = Path("/run/systemd/journal/stdout")
+IDENTIFIER: Final = "helfy-consumer"
+_INFO: Final = 6
+_BUFFER_BYTES: Final = 8 * 1024**2  # as systemd gives its own
+
+
+def is_journal(descriptor: int) -> bool:
+    """Say whether a descriptor is the journal's stream that systemd started this process with."""
+    status = os.fstat(descriptor)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def invocation() -> str | None:
+    """Name the run of journald of now: another one after every start; None where unknown."""
+    try:
+        name = os.readlink(INVOCATION)  # noqa: PTH115 - a few times faster, once per poll
+    except OSError:
+        return None
+    return name if name and not set(name) - set("0123456789abcdef") else None
+
+
+def own_stream(*descriptors: int) -> None:
+    """Put a new stream to the journal, of this process alone, in the descriptors' place.
+
+    Journald takes the unit from the control group of whoever connects. Raises OSError where
+    journald cannot be reached.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as stream:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        stream.connect(str(STREAM))
+        stream.shutdown(socket.SHUT_RD)
+        # Identifier, unit (root's to say), priority, prefixes of levels, and to where else.
+        stream.sendall(f"{IDENTIFIER}\n\n{_INFO}\n0\n0\n0\n0\n".encode())
+        for descriptor in descriptors:
+            os.dup2(stream.fileno(), descriptor, inheritable=True)
+    status = os.fstat(descriptors[0])
+    os.environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"

@@ -1,0 +1,97 @@
+"""From records to lines, and from lines to what may be committed and is known to be written."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from helfy import jsonlog
+from helfy.consumer.change import Record
+from helfy.consumer.commits import DurableOffsets
+from helfy.consumer.lost import Lost
+from helfy.consumer.pipeline import Pipeline
+from helfy.consumer.replay import Replays
+from helfy.consumer.settings import Settings
+
+log = jsonlog.get(__name__)
+
+
+class Recorder:
+    """Writes the lines of records, in the order in which they are given.
+
+    ``write`` takes a line and gives the monotonic time when it was out; it may raise OSError,
+    and then nothing of that line is remembered. ``clock`` is monotonic, ``wall`` in Unix
+    seconds. For several threads: callbacks of a rebalance come on one of their own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        write: Callable[[bytes], float],
+        replays: Replays,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._pipeline = Pipeline(settings, replays, wall)
+        self._offsets = DurableOffsets(settings.sync_interval_seconds)
+        self._write = write
+        self._replays = replays
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.lines = 0
+
+    def record(self, records: Iterable[Record]) -> None:
+        """Write what there is to write."""
+        with self._lock:
+            self._replays.begin()
+            try:
+                for record in records:
+                    self._record(record)
+            finally:
+                self._replays.flush()
+
+    def committable(self) -> dict[int, int]:
+        """Give, by partition, the next offset after all that is durable, where there is news."""
+        with self._lock:
+            offsets = self._offsets.committable(self._clock())
+            if offsets:
+                self._replays.settled(offsets)
+            return offsets
+
+    def committed(self, offsets: Mapping[int, int]) -> None:
+        """Note that Kafka took these offsets; what it did not take stays committable."""
+        with self._lock:
+            self._offsets.committed(offsets)
+
+    def lost(self, lost: Lost) -> None:
+        """Say that records are gone that were never read; reading goes on after them."""
+        fields = {
+            "partition": lost.partition,
+            "from": lost.first,
+            "to": lost.last,
+            "records": lost.last - lost.first + 1,
+        }
+        log.error("records_lost", extra={"fields": fields})
+        with self._lock:
+            self._offsets.passed(lost.partition, lost.last + 1, self._clock())
+
+    def forget(self, partitions: Iterable[int] | None = None) -> None:
+        """Drop partitions that are another's now, or all: what is not committed is read again."""
+        gone = None if partitions is None else set(partitions)
+        with self._lock:
+            self._offsets.forget(gone)
+            self._replays.forget(gone)
+
+    def settled_at(self) -> float | None:
+        """Give when all that was written is durable; None where it is already."""
+        with self._lock:
+            return self._offsets.settled_at()
+
+    def _record(self, record: Record) -> None:
+        line = self._pipeline.line(record)
+        if line is None:
+            written = self._clock()
+        else:
+            written = self._write(line.text)
+            self._replays.written(record.partition, line.identity)
+            self.lines += 1
+        self._offsets.handled(record.partition, record.offset, written)
