@@ -34,6 +34,6 @@ test-fast: ## lint and unit tests, under 2 minutes
 test: ## what CI runs: lint, unit tests, a VM of its own with all tests on it
 	@lab/setup test && tests/run all
 docs: ## write the roles' READMEs from their argument specs
-	@$(venv)/python tests/meta/role_docs.py
+	@lab/setup test && $(venv)/python tests/meta/role_docs.py
 bench: ## measure the lab: commit to line, memory
-	@$(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py
+	@lab/setup test && $(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py
