@@ -5,7 +5,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from sqlalchemy import select
 
-from helfy import __version__, jsonlog
+from helfy import __release__, __version__, jsonlog
 from helfy.api import models
 from helfy.api.errors import RETRY_SECONDS, request_fields
 from helfy.api.services import services
@@ -25,7 +25,7 @@ blueprint = APIBlueprint(
 @blueprint.get("/live", operation_id="live", responses={200: models.Live})
 def live() -> Response:
     """Say that the process answers, whatever the state of what it needs."""
-    return jsonify(models.Live(version=__version__).model_dump())
+    return jsonify(models.Live(version=__version__, release=__release__).model_dump())
 
 
 @blueprint.get(

@@ -91,6 +91,7 @@ class Live(Shape):
 
     status: Literal["ok"] = "ok"
     version: str
+    release: str
 
 
 class Ready(Shape):

@@ -4,9 +4,13 @@ Waitress itself knows no graceful end: its loop runs until an exception. Here th
 turned by hand, and after SIGTERM it turns on until the requests at hand are answered.
 """
 
+import array
+import contextlib
 import logging
 import select
 import signal
+import socket
+import struct
 import time
 from dataclasses import dataclass
 from types import FrameType
@@ -25,9 +29,15 @@ DRAIN_SECONDS = 10.0
 _TURN_SECONDS = 1.0
 _DRAIN_TURN_SECONDS = 0.05
 _ACCEPT_SECONDS = 1.0
+# As long as a handshake that has begun may take to end: a round trip in the same network.
+_HANDSHAKE_SECONDS = 0.05
+# As long as a client that has connected may take to send its request.
+_FIRST_BYTE_SECONDS = 2.0
 _CONNECTION_LIMIT = 512
 _HEADER_BYTES = 32 * 1024
 _IDLE_SECONDS = 75
+# Linux's number, which the module socket does not know.
+_SO_ATTACH_FILTER = 26
 
 
 class CannotListenError(Exception):
@@ -113,20 +123,29 @@ def _turn(server: Any, seconds: float) -> None:
 
 
 def _drain(server: Any) -> None:
-    """Accept no more, and turn until every connection is idle or the time is up."""
+    """Accept no more, and turn until every connection is idle or the time is up.
+
+    Whoever has got a connection gets an answer, and whoever has not is refused, a second later
+    at most: then a proxy knows that it may ask another process, whatever the request is.
+    """
+    _hear_no_more(server.socket)
     _accept_waiting(server)
     _answer_last(server)
     # Off the loop first: what is closed there is what new clients are refused by.
     server.accepting = False
     server.del_channel()
     server.socket.close()
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while server.active_channels and time.monotonic() < deadline:
+    begun = time.monotonic()
+    while server.active_channels and time.monotonic() < begun + DRAIN_SECONDS:
         _turn(server, _DRAIN_TURN_SECONDS)
         _answer_last(server)
+        patient = time.monotonic() < begun + _FIRST_BYTE_SECONDS
         for channel in list(server.active_channels.values()):
+            # Just connected: its request is on the way, and a reset would leave it in doubt.
+            fresh = channel.last_activity == channel.creation_time
             # Neither a request at hand, nor one half received, nor an answer half sent.
-            if not (channel.requests or channel.request or channel.total_outbufs_len):
+            busy = channel.requests or channel.request or channel.total_outbufs_len
+            if not (busy or (fresh and patient)):
                 channel.will_close = True
     if server.active_channels:
         log.warning("cut_off", extra={"fields": {"connections": len(server.active_channels)}})
@@ -139,10 +158,34 @@ def _answer_last(server: Any) -> None:
             request.headers["CONNECTION"] = "close"
 
 
+def _hear_no_more(listening: socket.socket) -> None:
+    """Have the kernel drop whatever would begin a connection.
+
+    Who connects between the last accept() and close() would be reset, perhaps with the request
+    sent already. Who is not heard tries again after a second, and is refused then.
+    """
+    # A classic BPF program on the TCP header: packets with SYN and without ACK are dropped.
+    program = array.array("B")
+    for code, yes, no, value in (
+        (0x30, 0, 0, 13),  # A = the flags
+        (0x54, 0, 0, 0x12),  # A &= SYN | ACK
+        (0x15, 0, 1, 0x02),  # if A == SYN
+        (0x06, 0, 0, 0),  # return: nothing of the packet
+        (0x06, 0, 0, 0xFFFF),  # return: all of it
+    ):
+        program.frombytes(struct.pack("HBBI", code, yes, no, value))
+    address, _ = program.buffer_info()
+    # Where the kernel has no such filters, what remains is a matter of microseconds.
+    with contextlib.suppress(OSError):
+        listening.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program) // 8, address)
+        )
+
+
 def _accept_waiting(server: Any) -> None:
     """Take in the clients that the kernel has let in: closing the socket would cut them off."""
     waiting = select.poll()
     waiting.register(server.socket, select.POLLIN)
     deadline = time.monotonic() + _ACCEPT_SECONDS
-    while waiting.poll(0) and time.monotonic() < deadline:
+    while waiting.poll(_HANDSHAKE_SECONDS * 1000) and time.monotonic() < deadline:
         _turn(server, 0)

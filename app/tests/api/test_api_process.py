@@ -173,6 +173,43 @@ def test_what_was_begun_is_answered_after_sigterm(process: Process, database: Ma
     assert "cut_off" not in [line["action"] for line in lines]
 
 
+def test_who_is_let_in_while_it_stops_is_answered(process: Process) -> None:
+    """As nginx asks: a connection for each request. Refused is well, reset or closed is not."""
+    unanswered: list[str] = []
+    answered: list[float] = []
+
+    def client(pause: float) -> None:
+        while True:
+            try:
+                connection = socket.create_connection(("127.0.0.1", process.port), timeout=10)
+            except ConnectionRefusedError:
+                return
+            with connection:
+                time.sleep(pause)
+                try:
+                    connection.sendall(
+                        b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                    )
+                    first = connection.recv(4096)
+                except OSError as error:
+                    first = repr(error).encode()
+            if first.startswith(b"HTTP/1.1 200"):
+                answered.append(pause)
+            else:
+                unanswered.append(f"after {pause} s: {first!r}")
+
+    clients = [threading.Thread(target=client, args=(n % 4 * 0.002,)) for n in range(12)]
+    for each in clients:
+        each.start()
+    while len(answered) < 50:
+        time.sleep(0.01)
+    process.terminate()
+    for each in clients:
+        each.join()
+    assert process.finish()[0] == 0
+    assert unanswered == []
+
+
 def test_an_address_in_use_is_named(tmp_path: Path) -> None:
     write_settings(tmp_path, database_port=1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
