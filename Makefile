@@ -17,12 +17,12 @@ down: ## stop the VMs, keeping their data
 	@HELFY_QUIET=1 vagrant halt
 destroy: ## remove the VMs, their network and all their data
 	@lab/destroy
-status: ## say which parts are up
+status: ## say how each part is, and what to look at
 	@lab/status
 changes: ## follow the record of changes (end with Ctrl-C)
 	@$(call on,consumer) -t sudo journalctl -u helfy-consumer -o cat -n 20 -f || test $$? -gt 128
 logs: ## show the last lines of each part's journal, or of UNIT
-	@$(call on,consumer) sudo journalctl --no-pager -n $(or $(LINES_SHOWN),100) $(if $(UNIT),-u $(UNIT),-u mariadb -u kafka -u kafka-connect -u "'helfy-api@*'" -u helfy-consumer -u nginx)
+	@$(call on,consumer) sudo journalctl --no-pager -n $(or $(LINES_SHOWN),100) $(if $(UNIT),-u $(UNIT),-u mariadb -u kafka -u kafka-connect -u kafka-connect-watchdog -u "'helfy-api@*'" -u helfy-consumer -u nginx)
 sql: ## open an SQL prompt on the database
 	@$(call on,mariadb) $$([ ! -t 0 ] || echo -t) sudo mariadb --table helfy
 ssh: ## log in to the VM

@@ -36,7 +36,7 @@ GROUP_OF: Final[dict[str, str | None]] = {
     "kafka_machine": "kafka",
 }
 JOURNAL_UNITS: Final = (
-    *("helfy-consumer", "helfy-api@*", "kafka-connect", "kafka", "mariadb", "nginx"),
+    *("helfy-consumer", "helfy-api@*", "kafka-connect*", "kafka", "mariadb", "nginx"),
 )
 JOURNAL_LINES: Final = 60
 STARTED = pytest.StashKey[float]()

@@ -7,7 +7,8 @@ Prints one line of JSON, whatever it finds::
     {"well": true, "said": "...", "topic": "tidb_changes", "group": "...", "behindSeconds": 0.4,
      "partitions": {"0": {"end": 812, "committed": 811, "lag": 1}}}
 
-The exit status is 0 where the consumer is well and 1 where not; ``said`` is the reason for people.
+The exit status is 0 where the consumer is well. Else it is 1, and ``said``, which is the reason, is
+on stderr too.
 A consumer commits an offset when its line is safe in the journal. So the age of the oldest record
 that is not committed is the age that the newest change without a line can have. Records come all
 the time (heartbeats), so a consumer that does not commit is found although nothing changes.
@@ -67,7 +68,7 @@ def judge(first: Look, behind: float, then: Look, stall_seconds: float) -> Verdi
     """Judge two looks, the later one some seconds after; ``behind`` belongs to the first."""
     lag = sum(first.lags().values())
     if lag == 0:
-        return Verdict(True, "nothing to do", 0.0)
+        return Verdict(True, "up to date", 0.0)
     if behind <= stall_seconds:
         return Verdict(True, f"{behind:.1f} s behind ({_records(lag)})", behind)
     if all(
@@ -87,7 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--stall-seconds", type=float, default=15.0)
     given = parser.parse_args(arguments)
-    logging.disable(logging.CRITICAL)
     answer: dict[str, object]
     try:
         settings = load(given.config)
@@ -97,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - whatever kafka-python raises, this is the answer
         answer = {"well": False, "said": f"Kafka does not answer ({type(error).__name__}: {error})"}
     print(json.dumps(answer))
+    if not answer["well"]:
+        print(answer["said"], file=sys.stderr)
     return 0 if answer["well"] else 1
 
 
@@ -201,4 +203,6 @@ def _records(count: int) -> str:
 
 
 if __name__ == "__main__":
+    # Its own words are the answer, not the library's.
+    logging.disable(logging.CRITICAL)
     sys.exit(main())

@@ -15,7 +15,7 @@ def expected_units(machine: Machine) -> list[str]:
     units = {
         "mariadb": ["mariadb.service"],
         "kafka": ["kafka.service"],
-        "debezium": ["kafka-connect.service"],
+        "debezium": ["kafka-connect.service", "kafka-connect-watchdog.service"],
         "api": ["helfy-api.target", *machine.api_units],
         "consumer": ["helfy-consumer.service"],
         "client": ["nginx.service"],
