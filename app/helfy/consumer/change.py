@@ -36,11 +36,12 @@ class Change:
     """One change of the database.
 
     ``position`` is what identifies the change at its source (gtid or file, position, row; or
-    commitTs). ``before`` is the row before an UPDATE, whole or only its changed columns, and
-    empty for every other type; ``data`` the row after, for DELETE the row that went. ``key`` is
-    None for a table without primary key, for TRUNCATE and for DDL. ``committed_at`` is RFC 3339
-    in UTC, as precise as the source tells it, ``committed_ms`` the same in Unix milliseconds;
-    both are None where the source does not tell. ``sql`` is there for DDL alone.
+    commitTs, which all changes of a transaction share). ``before`` is the row before an UPDATE,
+    whole or only its changed columns, and empty for every other type; ``data`` the row after, for
+    DELETE the row that went. ``key`` is None for a table without primary key, for TRUNCATE and for
+    DDL. ``committed_at`` is RFC 3339 in UTC, as precise as the source tells it, ``committed_ms``
+    the same in Unix milliseconds; both are None where the source does not tell. ``sql`` is there
+    for DDL alone.
     """
 
     format: str

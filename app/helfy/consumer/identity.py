@@ -7,15 +7,17 @@ from helfy.consumer.change import Change, Record
 from helfy.consumer.wire import Json
 
 LENGTH = 32
+_OF_A_ROW = ("INSERT", "UPDATE", "DELETE", "SNAPSHOT")
 
 
 def change_id(change: Change) -> str:
     """Give 32 hexadecimal digits of SHA-256 over what identifies a *redacted* change.
 
     That is its position at the source with database, table, key and type, and for a DDL its SQL.
-    Rows of a snapshot all have the snapshot's position, so one without a key is identified by
-    what is in it: equal rows of a table without a primary key share an id. A row that is read
-    again at the same position, as when a snapshot is started over, is a replay.
+    Where many rows have one position (all of a snapshot, all of a transaction in TiDB), one
+    without a key is identified by what is in it: equal rows of a table without a primary key
+    share an id. A row that is read again at the same position, as when a snapshot is started
+    over, is a replay.
 
     No secret goes into the hash, from which a short one might be guessed.
     """
@@ -28,10 +30,17 @@ def change_id(change: Change) -> str:
     }
     if change.sql is not None:
         parts["sql"] = change.sql
-    if change.type == "SNAPSHOT" and not change.key:
+    if not change.key and change.type in _OF_A_ROW and _shared(change):
         parts["data"] = change.data
+        if change.before:
+            parts["before"] = change.before
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:LENGTH]
+
+
+def _shared(change: Change) -> bool:
+    """Say whether other rows may have the same position."""
+    return change.type == "SNAPSHOT" or change.commit_ts is not None
 
 
 def line_identity(record: Record, change: Change | None, identity: str | None) -> bytes:

@@ -10,7 +10,7 @@ from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 
 HERE = Path(__file__).parent
-SAMPLES = HERE.parent / "samples" / "debezium"
+SAMPLES = HERE.parent / "samples"
 EXPECTED = HERE / "expected"
 NOW = 1_795_460_489.445
 
@@ -18,7 +18,7 @@ SETTINGS = Settings(
     bootstrap_servers=("127.0.0.1:9092",),
     topic="tidb_changes",
     group_id="helfy-consumer-test",
-    left_out={"app.users": ("password_hash",)},
+    left_out={"app.users": ("password_hash",), "helfy.users": ("password_hash",)},
     types={"app.users": {"last_login": "datetime6", "birth": "date"}},
 )
 
@@ -28,7 +28,7 @@ def pipeline(settings: Settings = SETTINGS, replays: Replays | None = None) -> P
 
 
 def samples(name: str) -> list[Record]:
-    """The records of a sample file, as they came from Kafka."""
+    """The records of a sample file, "FORMAT/NAME", as they came from Kafka."""
     content = json.loads((SAMPLES / f"{name}.json").read_text())
     return [sample(item) for item in (content if isinstance(content, list) else [content])]
 

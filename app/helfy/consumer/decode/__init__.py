@@ -7,7 +7,7 @@ entry in ``DECODERS``.
 from typing import Final, Protocol
 
 from helfy.consumer.change import NO_TYPES, Change, Record, TypeMap, UndecodableError
-from helfy.consumer.decode import debezium
+from helfy.consumer.decode import canal_json, debezium
 from helfy.consumer.wire import Json, NotJsonError, parse
 
 __all__ = ["DECODERS", "Decoder", "decode"]
@@ -25,7 +25,7 @@ class Decoder(Protocol):
         """Read the value; None where it is no change. Raises UndecodableError."""
 
 
-DECODERS: Final[tuple[Decoder, ...]] = (debezium,)
+DECODERS: Final[tuple[Decoder, ...]] = (canal_json, debezium)
 
 
 def decode(record: Record, types: TypeMap = NO_TYPES) -> Change | None:
