@@ -1,0 +1,23 @@
+"""What is left out of change capture, in the words of the program that captures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+
+def column_selectors(
+    left_out: Mapping[str, Sequence[str]], database: str
+) -> list[dict[str, list[str]]]:
+    """TiCDC's column selectors, out of a list of columns for each table: all but those."""
+    return [
+        {"matcher": [f"{database}.{table}"], "columns": ["*", *(f"!{name}" for name in columns)]}
+        for table, columns in left_out.items()
+    ]
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """The filters by name."""
+        return {"column_selectors": column_selectors}

@@ -1,0 +1,266 @@
+"""The changefeed's module: what it decides, from real answers, and what it does, at a stand-in."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import module_paths
+import pytest
+from ansible.module_utils.testing import patch_module_args  # type: ignore[import-untyped]
+from ticdc_stand_in import StandIn, running, sample
+
+ticdc_changefeed = module_paths.module("ticdc_changefeed")
+changefeed = module_paths.module_utils("changefeed")
+
+WANTED = sample("update_changefeed_request")
+SHOWN = sample("changefeed_after_update")
+
+
+def test_what_was_asked_for_is_what_a_real_ticdc_shows() -> None:
+    assert changefeed.differences(SHOWN, WANTED) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"memory_quota": 1}, ["memory_quota is 536870912, wanted is 1"]),
+        ({"check_gc_safe_point": True}, ["check_gc_safe_point is False, wanted is True"]),
+        ({"filter": {"rules": ["helfy.*", "!helfy.seen", "!helfy.throttle"]}}, ["[1]", "[2]"]),
+        ({"filter": {"rules": ["helfy.*"]}}, ["filter.rules is ['helfy.*', "]),
+        ({"sink": {"column_selectors": []}}, ["sink.column_selectors is [{"]),
+        ({"sink": {"kafka_config": {"output_raw_change_event": False}}}, ["raw_change_event"]),
+        ({"sink": {"dispatchers": [{"partition": "ts"}]}}, ["dispatchers[0].partition is index-v"]),
+        ({"scheduler": {"enable_table_across_nodes": False}}, []),
+        ({"bdr_mode": False}, []),
+        ({"bdr_mode": True}, ["bdr_mode is None, wanted is True"]),
+    ],
+)
+def test_a_setting_that_differs_is_named(change: dict[str, Any], said: list[str]) -> None:
+    differs = changefeed.differences(SHOWN, {**WANTED, "replica_config": change})
+    assert len(differs) == len(said)
+    assert all(part in line for part, line in zip(said, differs, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted", "said"),
+    [
+        ("kafka://a:9092/t?b=2&a=1", "kafka://a:9092/t?a=1&b=2", []),
+        ("kafka://a:9092/t?a=x%2Fy", "kafka://a:9092/t?a=x/y", []),
+        ("kafka://a:9092/t?a=1", "kafka://a:9092/t?a=2", ["a of sink_uri is 1, wanted is 2"]),
+        ("kafka://a:9092/t", "kafka://a:9092/t?a=2", ["a of sink_uri is None, wanted is 2"]),
+        ("kafka://a:9092/t?a=1", "kafka://a:9092/t", ["a of sink_uri is 1, wanted is None"]),
+        (
+            "kafka://a:9092/t",
+            "kafka://b:9092/t",
+            ["brokers of sink_uri is a:9092, wanted is b:9092"],
+        ),
+        ("kafka://a:9092/t", "kafka://a:9092/u", ["topic of sink_uri is t, wanted is u"]),
+        ("mysql://a:9092/t", "kafka://a:9092/t", ["scheme of sink_uri is mysql, wanted is kafka"]),
+        ("kafka://a/t?sasl-password=xxxxx", "kafka://a/t?sasl-password=s3cr3t", []),
+        (
+            "kafka://a/t",
+            "kafka://a/t?sasl-password=s3cr3t",
+            ["sasl-password of sink_uri is another one than wanted (not shown)"],
+        ),
+        (
+            "kafka://a/t?sasl-password=xxxxx",
+            "kafka://a/t",
+            ["sasl-password of sink_uri is another one than wanted (not shown)"],
+        ),
+    ],
+)
+def test_uris_differ_by_what_they_say(shown: str, wanted: str, said: list[str]) -> None:
+    assert (
+        changefeed.differences({"sink_uri": shown}, {"sink_uri": wanted, "replica_config": {}})
+        == said
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "differs", "forced", "planned"),
+    [
+        (None, False, False, ["create"]),
+        (None, True, True, ["create"]),
+        ("normal", False, False, []),
+        ("warning", False, False, []),
+        ("pending", False, False, []),
+        ("stopped", False, False, ["resume"]),
+        ("failed", False, False, []),
+        ("normal", True, False, ["pause", "update", "resume"]),
+        ("warning", True, False, ["pause", "update", "resume"]),
+        ("stopped", True, False, ["update", "resume"]),
+        ("failed", True, False, ["update", "resume"]),
+        ("failed", False, True, ["update", "resume"]),
+        ("normal", False, True, ["pause", "update", "resume"]),
+    ],
+)
+def test_what_is_done(state: str | None, differs: bool, forced: bool, planned: list[str]) -> None:
+    shown = None if state is None else {**SHOWN, "state": state}
+    wanted = {**WANTED, "replica_config": {"memory_quota": 1}} if differs else WANTED
+    assert changefeed.steps(shown, wanted, forced=forced) == planned
+
+
+@pytest.mark.parametrize("state", ["finished", "removed"])
+def test_what_ended_is_not_begun_again(state: str) -> None:
+    with pytest.raises(ValueError, match=f"it is {state}"):
+        changefeed.steps({**SHOWN, "state": state}, WANTED, forced=True)
+
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def ticdc() -> Iterator[StandIn]:
+    with running() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def run(ticdc: StandIn, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the module as Ansible would, and give its result."""
+
+    def module(check: bool = False, **given: Any) -> dict[str, Any]:
+        values = {"servers": [ticdc.address], "id": "helfy-changes", "wait_seconds": 1, **WANTED}
+        with (
+            patch_module_args(values | given | {"_ansible_check_mode": check}),
+            pytest.raises(SystemExit),
+        ):
+            ticdc_changefeed.main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    return module
+
+
+def config(ticdc: StandIn) -> dict[str, Any]:
+    assert ticdc.feed is not None
+    return dict(ticdc.feed["config"])
+
+
+def test_it_is_made_once(ticdc: StandIn, run: Run) -> None:
+    assert run(check=True)["steps"] == ["create"]
+    assert ticdc.feed is None
+    made = run()
+    assert (made["changed"], made["steps"]) == (True, ["create"])
+    assert run(ensure="healthy")["said"] == "normal, 0.4 s behind"
+    again = run()
+    assert (again["changed"], again["steps"], again["said"]) == (False, [], "as wanted")
+    assert ticdc.asked == ["POST changefeeds"]
+
+
+def test_what_differs_is_updated_and_it_goes_on(ticdc: StandIn, run: Run) -> None:
+    run()
+    ticdc.slow_pause = 3
+    other = {**WANTED["replica_config"], "memory_quota": 99}
+    planned = run(check=True, replica_config=other)
+    assert planned["steps"] == ["pause", "update", "resume"]
+    assert planned["differences"] == ["memory_quota is 536870912, wanted is 99"]
+    assert ticdc.asked == ["POST changefeeds"]
+    assert run(replica_config=other)["steps"] == planned["steps"]
+    feed = "changefeeds/helfy-changes"
+    assert ticdc.asked[1:] == [f"POST {feed}/pause", f"PUT {feed}", f"POST {feed}/resume"]
+    assert config(ticdc)["memory_quota"] == 99
+    assert not run(replica_config=other)["changed"]
+    assert run(ensure="healthy")["said"].startswith("normal")
+
+
+def test_a_run_that_was_cut_off_after_the_pause_is_made_good(ticdc: StandIn, run: Run) -> None:
+    run()
+    assert ticdc.feed is not None
+    ticdc.feed["state"] = "stopped"
+    assert run()["steps"] == ["resume"]
+    assert ticdc.feed["state"] == "normal"
+
+
+def test_an_update_that_is_refused_leaves_it_running(ticdc: StandIn, run: Run) -> None:
+    run()
+    ticdc.refuses_updates = True
+    failed = run(update=True)
+    assert failed["failed"]
+    assert failed["msg"].startswith("[CDC:ErrChangefeedUpdateRefused]something is wrong with it")
+    assert failed["msg"].endswith(" (it goes on with its old settings)")
+    assert ticdc.feed is not None
+    assert ticdc.feed["state"] == "normal"
+
+
+def test_a_pause_that_does_not_come_is_taken_back(ticdc: StandIn, run: Run) -> None:
+    run()
+    ticdc.slow_pause = 10_000
+    assert "does not come to rest (it goes on" in run(update=True)["msg"]
+    assert ticdc.asked[-1] == "POST changefeeds/helfy-changes/resume"
+
+
+def test_kafka_away_at_create_is_told_in_ticdcs_words(ticdc: StandIn, run: Run) -> None:
+    ticdc.kafka = False
+    assert "connect: connection refused" in run()["msg"]
+    assert ticdc.feed is None
+
+
+def test_a_password_is_never_shown(run: Run) -> None:
+    secret = {"sink_uri": WANTED["sink_uri"] + "&sasl-password=s3cr3t-enough"}
+    run()
+    changed = run(**secret)
+    assert changed["differences"] == [
+        "sasl-password of sink_uri is another one than wanted (not shown)"
+    ]
+    assert "s3cr3t" not in json.dumps(changed)
+    assert not run(**secret)["changed"]
+
+
+def test_the_first_server_that_answers_is_asked(ticdc: StandIn, run: Run) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        away = f"127.0.0.1:{nobody.getsockname()[1]}"
+        assert run(servers=[away, ticdc.address])["steps"] == ["create"]
+        failed = run(servers=[away], wait_seconds=0)
+    assert failed["msg"].startswith(f"no TiCDC server can be asked: {away} does not answer (")
+    ticdc.leader = False
+    assert "[CDC:ErrNotOwner]not owner" in run(wait_seconds=0)["msg"]
+
+
+def test_health_says_what_is_wrong_and_what_to_do(ticdc: StandIn, run: Run) -> None:
+    assert "CDC:ErrChangeFeedNotExists" in run(ensure="healthy")["msg"]
+    run()
+    assert ticdc.feed is not None
+    ticdc.feed["state"] = "warning"
+    warned = run(ensure="healthy", wait_seconds=0)["msg"]
+    assert warned.startswith("the changefeed helfy-changes is warning: [CDC:ErrKafkaNewProducer]")
+    assert "tries again by itself" in warned
+    ticdc.feed["state"] = "failed"
+    begun = time.monotonic()
+    failed = run(ensure="healthy", wait_seconds=60)["msg"]
+    assert time.monotonic() - begun < 30, "it waits for what does not come"
+    assert "is failed: [CDC:ErrKafkaNewProducer]" in failed
+    assert "-e ticdc_changefeed_update=true" in failed
+    assert run(update=True)["steps"] == ["update", "resume"]
+    assert run(ensure="healthy")["said"].startswith("normal")
+    ticdc.behind_seconds = 300
+    assert "is normal, but 300 s behind" in run(ensure="healthy", wait_seconds=0)["msg"]
+    assert run(ensure="healthy", behind_seconds=400)["said"] == "normal, 300.0 s behind"
+
+
+def test_health_waits_for_a_warning_to_pass(ticdc: StandIn, run: Run) -> None:
+    run()
+    assert ticdc.feed is not None
+    ticdc.feed["state"] = "warning"
+    feed = ticdc.feed
+    looks = []
+
+    def answer(method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if path.endswith("/status"):
+            looks.append(path)
+            if len(looks) == 3:
+                feed["state"] = "normal"
+        return StandIn.answer(ticdc, method, path, body)
+
+    ticdc.answer = answer  # type: ignore[method-assign]
+    assert run(ensure="healthy", wait_seconds=60)["said"].startswith("normal")
+    assert len(looks) == 3
+
+
+def test_what_is_no_json_is_said_so(ticdc: StandIn, run: Run) -> None:
+    ticdc.answer = lambda *_: (502, "bad gateway")  # type: ignore[method-assign]
+    assert run(wait_seconds=0)["msg"].endswith('TiCDC answers with HTTP 502 "bad gateway"')

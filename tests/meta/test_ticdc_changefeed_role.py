@@ -1,0 +1,126 @@
+"""The role ticdc_changefeed on two hosts of a cluster, against a stand-in for TiCDC."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import role_docs
+import yaml
+from ticdc_stand_in import StandIn, running
+
+ROOT = role_docs.ROOT
+WIRING = yaml.safe_load((ROOT / "playbooks/group_vars/all/wiring.yml").read_text())
+GIVEN = {
+    "ansible_connection": "local",
+    "kafka_bootstrap_servers": ["192.168.56.11:9092", "192.168.56.12:9092"],
+    "kafka_topic_replication": 3,
+    "changes_topic": WIRING["changes_topic"],
+    "database_name": WIRING["database_name"],
+    "capture_left_out_columns": WIRING["capture_left_out_columns"],
+    "capture_ignored_tables": WIRING["capture_ignored_tables"],
+    "preflight_units": ["cdc-8300.service"],
+    "ticdc_changefeed_wait_seconds": 1,
+}
+
+
+@pytest.fixture
+def ticdc() -> Iterator[StandIn]:
+    with running() as stand_in:
+        yield stand_in
+
+
+def play(folder: Path, ticdc: StandIn, *arguments: str, **given: Any) -> tuple[int, int, str]:
+    """Run the role; give the exit status, how much changed and all that was said."""
+    playbook = folder / "play.yml"
+    roles = [{"role": "ticdc_changefeed"}]
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": roles}]))
+    variables = folder / "vars.json"
+    variables.write_text(json.dumps(GIVEN | {"ticdc_servers": [ticdc.address]} | given))
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        [program, "-i", "cdc-1,cdc-2,", "-e", f"@{variables}", *arguments, playbook],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=os.environ
+        | {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        },
+    )
+    said = done.stdout + done.stderr
+    assert "{" in done.stdout, said
+    told = json.JSONDecoder().raw_decode(done.stdout[done.stdout.find("{") :])[0]
+    return done.returncode, sum(host["changed"] for host in told["stats"].values()), said
+
+
+def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
+    tmp_path: Path, ticdc: StandIn
+) -> None:
+    code, changed, said = play(tmp_path, ticdc, "--check")
+    assert (code, changed, ticdc.asked) == (0, 1, []), said
+    code, changed, said = play(tmp_path, ticdc)
+    assert (code, changed, ticdc.asked) == (0, 1, ["POST changefeeds"]), said
+    assert ticdc.feed is not None
+    uri = urlsplit(ticdc.feed["sink_uri"])
+    assert (uri.scheme, uri.netloc) == ("kafka", "192.168.56.11:9092,192.168.56.12:9092")
+    assert uri.path == "/tidb_changes"
+    assert parse_qs(uri.query) == {
+        "protocol": ["canal-json"],
+        "enable-tidb-extension": ["true"],
+        "auto-create-topic": ["false"],
+        "max-message-bytes": ["8388608"],
+        "replication-factor": ["3"],
+    }
+    config = ticdc.feed["config"]
+    assert config["ignore_ineligible_table"] is True
+    assert config["check_gc_safe_point"] is True
+    assert config["memory_quota"] == 512 * 1024**2
+    assert config["filter"]["rules"] == [
+        "helfy.*",
+        *(f"!helfy.{table}" for table in WIRING["capture_ignored_tables"]),
+    ]
+    assert config["sink"]["dispatchers"] == [{"matcher": ["helfy.*"], "partition": "index-value"}]
+    assert config["sink"]["column_selectors"] == [
+        {"matcher": [f"helfy.{table}"], "columns": ["*", *(f"!{name}" for name in columns)]}
+        for table, columns in WIRING["capture_left_out_columns"].items()
+    ]
+    assert config["sink"]["kafka_config"] == {"output_raw_change_event": True}
+    code, changed, said = play(tmp_path, ticdc)
+    assert (code, changed, ticdc.asked) == (0, 0, ["POST changefeeds"]), said
+    code, changed, said = play(tmp_path, ticdc, capture_ignored_tables=["alembic_version"])
+    assert (code, changed) == (0, 1), said
+    assert ticdc.feed["config"]["filter"]["rules"] == ["helfy.*", "!helfy.alembic_version"]
+    assert ticdc.feed["state"] == "normal"
+
+
+def test_before_there_is_a_ticdc_a_rehearsal_says_what_would_be_made(
+    tmp_path: Path, ticdc: StandIn
+) -> None:
+    ticdc.leader = False
+    code, changed, said = play(tmp_path, ticdc, "--check", preflight_units=["kafka.service"])
+    assert (code, changed, ticdc.asked) == (0, 1, []), said
+    assert "helfy-changes would be made" in said
+
+
+def test_a_failed_one_ends_the_run_with_its_reason_and_goes_on_when_told(
+    tmp_path: Path, ticdc: StandIn
+) -> None:
+    assert play(tmp_path, ticdc)[0] == 0
+    assert ticdc.feed is not None
+    ticdc.feed["state"] = "failed"
+    code, changed, said = play(tmp_path, ticdc)
+    assert (code, changed) == (2, 0), said
+    assert "is failed: [CDC:ErrKafkaNewProducer]" in said
+    code, changed, said = play(tmp_path, ticdc, "-e", "ticdc_changefeed_update=true")
+    assert (code, changed) == (0, 1), said
+    assert ticdc.feed["state"] == "normal"

@@ -1,0 +1,163 @@
+"""A stand-in for TiCDC 8.5's OpenAPI v2: one changefeed, answered about as the samples are.
+
+What it copies of the real one, since it matters to whoever asks: an absent changefeed is 400; one
+that runs takes no update; an update sets what it does not name to nothing, not to its default; the
+URI is shown with its parameters in another order and passwords masked; Kafka is asked when a
+changefeed is made. It captures nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+SAMPLES = Path(__file__).parent / "samples/ticdc"
+SCALARS = {
+    "memory_quota": 0,
+    "case_sensitive": False,
+    "force_replicate": False,
+    "ignore_ineligible_table": False,
+    "check_gc_safe_point": False,
+}
+
+
+def sample(name: str) -> Any:
+    """Give an answer, or a request, of a real TiCDC."""
+    return json.loads((SAMPLES / f"{name}.json").read_text())
+
+
+@dataclass
+class StandIn:
+    """Its state; a test changes it as an operator, a fault or time would."""
+
+    feed: dict[str, Any] | None = None
+    leader: bool = True
+    kafka: bool = True
+    # GETs of the changefeed until a pause has come through.
+    slow_pause: int = 0
+    after_resume: str = "normal"
+    behind_seconds: float = 0.4
+    refuses_updates: bool = False
+    asked: list[str] = field(default_factory=list)
+    address: str = ""
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Answer a request to /api/v2/PATH."""
+        if method != "GET":
+            self.asked.append(f"{method} {path}")
+        if path == "health":
+            return (200, {}) if self.leader else (500, _error("CDC:ErrNotOwner", "not owner"))
+        if (method, path) == ("POST", "changefeeds"):
+            return self._create(body)
+        name, _, verb = path.removeprefix("changefeeds/").partition("/")
+        if self.feed is None or self.feed["id"] != name:
+            return 400, sample("absent_400")
+        return self._about(method, verb, body)
+
+    def _about(self, method: str, verb: str, body: dict[str, Any]) -> tuple[int, Any]:
+        assert self.feed is not None
+        if method == "GET":
+            return 200, self._status() if verb == "status" else self._shown()
+        if method == "PUT":
+            return self._update(body)
+        assert method == "POST"
+        if verb == "pause":
+            if not self.slow_pause:
+                self.feed["state"] = "stopped"
+            self.feed["pausing"] = self.slow_pause
+        else:
+            assert verb == "resume"
+            assert body == {}
+            self.feed["state"] = self.after_resume if self.kafka else "warning"
+        return 200, {}
+
+    def _create(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if self.feed is not None:
+            return 400, _error("CDC:ErrChangeFeedAlreadyExists", "changefeed already exists")
+        if not self.kafka:
+            told = sample("status_kafka_down")["last_warning"]
+            return 500, {"error_msg": told["message"], "error_code": told["code"]}
+        shown = sample("changefeed")
+        # What the OpenAPI sets where the request says nothing.
+        shown["config"] |= {"ignore_ineligible_table": False, "check_gc_safe_point": True}
+        shown["config"] |= body["replica_config"]
+        self.feed = shown | {"id": body["changefeed_id"], "sink_uri": body["sink_uri"]}
+        return 200, self._shown()
+
+    def _update(self, body: dict[str, Any]) -> tuple[int, Any]:
+        assert self.feed is not None
+        if self.feed["state"] not in ("stopped", "failed"):
+            return 400, sample("update_while_running_400")
+        if self.refuses_updates:
+            return 400, _error("CDC:ErrChangefeedUpdateRefused", "something is wrong with it")
+        self.feed["config"] |= SCALARS | body["replica_config"]
+        self.feed["sink_uri"] = body["sink_uri"]
+        return 200, self._shown()
+
+    def _shown(self) -> dict[str, Any]:
+        assert self.feed is not None
+        if self.feed.get("pausing"):
+            self.feed["pausing"] -= 1
+            if not self.feed["pausing"]:
+                self.feed["state"] = "stopped"
+        shown = copy.deepcopy(self.feed)
+        uri = urlsplit(shown["sink_uri"])
+        parameters = sorted(parse_qsl(uri.query), reverse=True)
+        masked = [(name, "xxxxx" if "password" in name else value) for name, value in parameters]
+        shown["sink_uri"] = urlunsplit(uri._replace(query=urlencode(masked)))
+        return shown
+
+    def _status(self) -> dict[str, Any]:
+        assert self.feed is not None
+        checkpoint = int((time.time() - self.behind_seconds) * 1000) << 18
+        status = {"state": self.feed["state"], "checkpoint_ts": checkpoint}
+        if status["state"] in ("warning", "failed"):
+            told = sample("status_kafka_down")["last_warning"]
+            status["last_error" if status["state"] == "failed" else "last_warning"] = told
+        return status
+
+
+def _error(code: str, message: str) -> dict[str, str]:
+    return {"error_msg": f"[{code}]{message}", "error_code": code}
+
+
+@contextmanager
+def running() -> Iterator[StandIn]:
+    """Give a stand-in that listens on a port of its own."""
+    stand_in = StandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = self.path.removeprefix("/api/v2/")
+            status, told = stand_in.answer(self.command, path, json.loads(body or b"{}"))
+            data = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_PUT = do_GET  # noqa: N815 - http.server's names
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    stand_in.address = f"127.0.0.1:{server.server_port}"
+    try:
+        yield stand_in
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
