@@ -11,7 +11,8 @@ The exit status is 0 where the consumer is well. Else it is 1, and ``said``, whi
 on stderr too.
 A consumer commits an offset when its line is safe in the journal. So the age of the oldest record
 that is not committed is the age that the newest change without a line can have. Records come all
-the time (heartbeats), so a consumer that does not commit is found although nothing changes.
+the time (heartbeats, watermarks), so a consumer that does not commit is found although nothing
+changes.
 """
 
 import argparse

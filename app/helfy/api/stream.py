@@ -1,7 +1,9 @@
 """Whether the stream of changes is alive, as seen from the topic's end.
 
-Change capture writes something every few seconds even when nothing changes (watermarks,
-heartbeats). So silence on the topic means that capture, Kafka or the way to it is broken.
+Change capture writes something every few seconds even when nothing changes: Debezium a heartbeat,
+TiCDC a watermark on every partition. So silence on the topic means that capture, Kafka or the way
+to it is broken. TiCDC's records tell as well how far it has come: where they come, but speak of a
+time long ago, changes come late and the stream is as good as silent.
 """
 
 import threading
@@ -15,6 +17,7 @@ from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]
 
 from helfy import jsonlog
 from helfy.api.settings import Stream
+from helfy.consumer.decode import told_ms
 
 log = jsonlog.get(__name__)
 
@@ -26,7 +29,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class StreamWatch:
-    """A thread that notes when the topic's last record arrived, and nothing else of it.
+    """A thread that notes when the topic's last record arrived, and of what moment it told.
 
     It reads every partition from its end, in no consumer group, so it leaves no trace in
     Kafka. Whatever happens to Kafka, the API goes on: the state is ``degraded`` meanwhile,
@@ -38,6 +41,7 @@ class StreamWatch:
         self._connect = connect or _connect
         self._stopping = threading.Event()
         self._last_record: float | None = None
+        self._last_told: float | None = None
         self._started_at = time.monotonic()
         self._reported: State | None = None
         self._thread = threading.Thread(target=self._run, name="stream-watch", daemon=True)
@@ -54,12 +58,19 @@ class StreamWatch:
             self._thread.join(timeout)
 
     def state(self) -> State:
-        """Return ``ok`` if a record came within ``max_silence_seconds``, else ``degraded``."""
+        """Return ``ok`` if a record told of the last ``max_silence_seconds``, else ``degraded``."""
         return "ok" if self._silence() <= self._settings.max_silence_seconds else "degraded"
 
     def _silence(self) -> float:
-        last = self._last_record
+        last = self._last_told
         return float("inf") if last is None else time.monotonic() - last
+
+    def _note(self, records: dict[Any, list[Any]]) -> None:
+        """Note what came: the last of each partition tells most."""
+        now = self._last_record = time.monotonic()
+        told = (told_ms(batch[-1].value) for batch in records.values())
+        ages = (0.0 if ms is None else max(0.0, time.time() - ms / 1000) for ms in told)
+        self._last_told = max(self._last_told or 0.0, now - min(ages))
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -91,10 +102,10 @@ class StreamWatch:
         opened = time.monotonic()
         seen = False
         while not self._stopping.is_set():
-            if consumer.poll(timeout_ms=_POLL_MS):
-                self._last_record = time.monotonic()
+            if records := consumer.poll(timeout_ms=_POLL_MS):
+                self._note(records)
                 seen = True
-                self._report("record")
+                self._report("record" if self.state() == "ok" else "behind")
             quiet = time.monotonic() - max(opened, self._last_record or opened)
             if quiet > self._settings.max_silence_seconds:
                 break

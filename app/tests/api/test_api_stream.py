@@ -1,5 +1,7 @@
 """The watch over the stream of changes."""
 
+import json
+import queue
 import subprocess
 import sys
 import threading
@@ -13,13 +15,15 @@ from api_support import Log
 
 from helfy.api.settings import Stream
 from helfy.api.stream import StreamWatch
+from helfy.consumer.change import Record
+from helfy.consumer.decode import told_ms
 
 
 class Topic:
     """Stands in for Kafka: hands out what a test puts in, fails when told to."""
 
     def __init__(self) -> None:
-        self.records = threading.Semaphore(0)
+        self.records: queue.Queue[dict[str, Any]] = queue.Queue()
         self.failing = threading.Event()
         self.partitions: set[int] | None = {0, 1}
         self.opened = 0
@@ -36,10 +40,14 @@ class Topic:
     def assign(self, partitions: list[Any]) -> None:
         assert {each.partition for each in partitions} == self.partitions
 
-    def poll(self, timeout_ms: int) -> dict[str, list[str]]:
+    def poll(self, timeout_ms: int) -> dict[int, list[Record]]:
         assert timeout_ms
         self._fail()
-        return {"tidb_changes": ["a record"]} if self.records.acquire(timeout=0.02) else {}
+        try:
+            value = self.records.get(timeout=0.02)
+        except queue.Empty:
+            return {}
+        return {0: [Record("tidb_changes", 0, 0, None, json.dumps(value).encode())]}
 
     def close(self) -> None:
         self.closed += 1
@@ -64,7 +72,7 @@ def test_the_stream_is_ok_while_records_come(log: Log) -> None:
     watch.start()
     try:
         assert watch.state() == "degraded"
-        topic.records.release()
+        topic.records.put({"ts_ms": 1})
         eventually(lambda: watch.state() == "ok")
         eventually(lambda: watch.state() == "degraded")
         topic.failing.set()
@@ -74,13 +82,66 @@ def test_the_stream_is_ok_while_records_come(log: Log) -> None:
         opened = topic.opened
         eventually(lambda: topic.opened > opened)
         topic.partitions = {0}
-        topic.records.release()
+        topic.records.put({"ts_ms": 1})
         eventually(lambda: watch.state() == "ok")
     finally:
         watch.stop()
     assert topic.closed
     states = [(line["state"], line["level"]) for line in log.lines("change_stream")]
     assert states == [("ok", "info"), ("degraded", "warning"), ("ok", "info")], "once per change"
+
+
+def watermark(seconds_ago: float) -> dict[str, Any]:
+    moment = int((time.time() - seconds_ago) * 1000) << 18
+    told = {"isDdl": False, "type": "TIDB_WATERMARK", "es": 0, "database": ""}
+    return {**told, "_tidb": {"watermarkTs": moment}}
+
+
+def test_watermarks_of_long_ago_are_as_good_as_silence(log: Log) -> None:
+    topic = Topic()
+    watch = StreamWatch(Stream(max_silence_seconds=20), topic.connect)
+    watch.start()
+    try:
+        topic.records.put(watermark(600))
+        eventually(topic.records.empty)
+        topic.records.put(watermark(400))
+        eventually(topic.records.empty)
+        assert watch.state() == "degraded"
+        topic.records.put(watermark(1))
+        eventually(lambda: watch.state() == "ok")
+        # What is sent once more from further back does not take the newest away.
+        for seconds in (300, 200):
+            topic.records.put(watermark(seconds))
+            eventually(topic.records.empty)
+        assert watch.state() == "ok"
+    finally:
+        watch.stop()
+    assert [line["state"] for line in log.lines("change_stream")] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, None),
+        (b"{", None),
+        (b"{}", None),
+        (b'{"ts_ms":5}', None),
+        (b'{"isDdl":false,"type":"TIDB_WATERMARK","es":1}', None),
+        (b'{"isDdl":false,"type":"TIDB_WATERMARK","es":1,"_tidb":{"watermarkTs":true}}', None),
+        (
+            json.dumps(watermark(0) | {"_tidb": {"watermarkTs": 470669194426318858}}).encode(),
+            1795460488992,
+        ),
+        (
+            b'{"isDdl":false,"type":"UPDATE","es":1,"_tidb":{"commitTs":470669194426318858}}',
+            1795460488992,
+        ),
+    ],
+)
+def test_how_far_a_record_says_that_the_source_has_come(
+    value: bytes | None, told: int | None
+) -> None:
+    assert told_ms(value) == told
 
 
 def test_a_kafka_that_is_not_there_holds_nothing_up_and_leaves_nothing_behind() -> None:

@@ -1,7 +1,6 @@
 """Turn a record of the topic into a change. Which format it is, the record itself tells.
 
-A further format is one more module here with ``FORMAT``, ``recognises`` and ``decode``, and its
-entry in ``DECODERS``.
+A further format is one more module here with what ``Decoder`` says, and its entry in ``DECODERS``.
 """
 
 from typing import Final, Protocol
@@ -10,7 +9,7 @@ from helfy.consumer.change import NO_TYPES, Change, Record, TypeMap, Undecodable
 from helfy.consumer.decode import canal_json, debezium
 from helfy.consumer.wire import Json, NotJsonError, parse
 
-__all__ = ["DECODERS", "Decoder", "decode"]
+__all__ = ["DECODERS", "Decoder", "decode", "told_ms"]
 
 
 class Decoder(Protocol):
@@ -23,6 +22,9 @@ class Decoder(Protocol):
 
     def decode(self, record: Record, value: dict[str, Json], types: TypeMap) -> Change | None:
         """Read the value; None where it is no change. Raises UndecodableError."""
+
+    def told_ms(self, value: dict[str, Json]) -> int | None:
+        """Give how far the source had come, in Unix milliseconds; None where it is not told."""
 
 
 DECODERS: Final[tuple[Decoder, ...]] = (canal_json, debezium)
@@ -41,6 +43,20 @@ def decode(record: Record, types: TypeMap = NO_TYPES) -> Change | None:
         if decoder.recognises(value):
             return decoder.decode(record, value, types)
     raise UndecodableError("no format that is known")
+
+
+def told_ms(raw: bytes | None) -> int | None:
+    """Give the moment up to which a record tells that the source's changes are on the topic.
+
+    In Unix milliseconds; None where the record does not tell, or is not understood.
+    """
+    if raw is None:
+        return None
+    try:
+        value = _parse(raw)
+        return next((each.told_ms(value) for each in DECODERS if each.recognises(value)), None)
+    except UndecodableError:
+        return None
 
 
 def _parse(raw: bytes) -> dict[str, Json]:

@@ -68,15 +68,14 @@ def decode(_record: Record, value: dict[str, Json], _types: TypeMap) -> Change |
 
 
 def told_ms(value: dict[str, Json]) -> int | None:
-    """Give the moment that the record speaks of, in Unix milliseconds; None where it tells none."""
+    """Give the moment of a watermark or a commit, in Unix milliseconds."""
     extension = value.get("_tidb")
     if not isinstance(extension, dict):
         return None
-    for name in ("watermarkTs", "commitTs"):
-        moment = extension.get(name)
-        if isinstance(moment, int) and not isinstance(moment, bool) and moment > 0:
-            return moment >> PHYSICAL_SHIFT
-    return None
+    moment = extension.get("watermarkTs" if value["type"] == _WATERMARK else "commitTs")
+    if isinstance(moment, bool) or not isinstance(moment, int):
+        return None
+    return moment >> PHYSICAL_SHIFT
 
 
 def _row(value: Row, kind: ChangeType, commit: _Commit) -> Change:

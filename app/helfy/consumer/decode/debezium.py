@@ -59,6 +59,11 @@ def decode(record: Record, value: dict[str, Json], types: TypeMap) -> Change | N
     return _row(record, _TYPES[kind], payload, source, _Columns(value, types))
 
 
+def told_ms(_value: dict[str, Json]) -> int | None:
+    """Give None: heartbeats come while it catches up, too, and tell of no position."""
+    return None
+
+
 class _Columns:
     """The kinds of a table's columns: the configuration's, else those of the record's schema."""
 
