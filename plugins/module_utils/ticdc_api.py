@@ -32,10 +32,6 @@ class Client:
         self.server = server
         self._name = name
 
-    def healthy(self) -> None:
-        """Raise CdcError where the server, or the one that decides, is not there."""
-        self._ask("GET", "health")
-
     def shown(self) -> dict[str, Any] | None:
         """Give the changefeed as it is, None where it is not."""
         try:
@@ -90,16 +86,17 @@ class Client:
 
 
 def find(servers: list[str], name: str, deadline: float) -> Client:
-    """Give the first server that answers, waiting until the monotonic ``deadline``.
+    """Give the first server that can tell of the changefeed, or that it is not there.
 
-    Raises CdcError with the reason of each.
+    It waits until the monotonic ``deadline``: a server that has just started, or has lost the one
+    that decides, answers with an error. Raises CdcError with the reason of each.
     """
     while True:
         reasons = []
         for server in servers:
             client = Client(server, name)
             try:
-                client.healthy()
+                client.shown()
             except CdcError as error:
                 reasons.append(str(error))
             else:

@@ -218,7 +218,7 @@ def test_the_first_server_that_answers_is_asked(ticdc: StandIn, run: Run) -> Non
         failed = run(servers=[away], wait_seconds=0)
     assert failed["msg"].startswith(f"no TiCDC server can be asked: {away} does not answer (")
     ticdc.leader = False
-    assert "[CDC:ErrNotOwner]not owner" in run(wait_seconds=0)["msg"]
+    assert "[CDC:ErrOwnerNotFound]owner not found" in run(wait_seconds=0)["msg"]
 
 
 def test_health_says_what_is_wrong_and_what_to_do(ticdc: StandIn, run: Run) -> None:

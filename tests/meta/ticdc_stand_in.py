@@ -54,8 +54,8 @@ class StandIn:
         """Answer a request to /api/v2/PATH."""
         if method != "GET":
             self.asked.append(f"{method} {path}")
-        if path == "health":
-            return (200, {}) if self.leader else (500, _error("CDC:ErrNotOwner", "not owner"))
+        if not self.leader:
+            return 503, _error("CDC:ErrOwnerNotFound", "owner not found")
         if (method, path) == ("POST", "changefeeds"):
             return self._create(body)
         name, _, verb = path.removeprefix("changefeeds/").partition("/")
