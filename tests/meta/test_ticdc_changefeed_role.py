@@ -84,7 +84,7 @@ def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
     config = ticdc.feed["config"]
     assert config["ignore_ineligible_table"] is True
     assert config["check_gc_safe_point"] is True
-    assert config["memory_quota"] == 512 * 1024**2
+    assert config["memory_quota"] == 256 * 1024**2
     assert config["filter"]["rules"] == [
         "helfy.*",
         *(f"!helfy.{table}" for table in WIRING["capture_ignored_tables"]),
