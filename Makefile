@@ -1,8 +1,8 @@
 # Helfy's front door. Variables: PROFILE=lite, PROVIDER=virtualbox|libvirt|lxc, UNIT=a systemd unit.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test docs bench
-export PROFILE PROVIDER
+.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults docs bench
+export PROFILE PROVIDER PARTITIONS
 
 venv := .venv/bin
 on = HELFY_QUIET=1 vagrant ssh $$(lab/vm name $(1)) --
@@ -33,6 +33,8 @@ test-fast: ## lint and unit tests, under 2 minutes
 	@lab/setup test && tests/run fast
 test: ## what CI runs: lint, unit tests, a VM of its own with all tests on it
 	@lab/setup test && tests/run all
+test-faults: ## break a VM of its own in each way, and write docs/reliability.md; PARTITIONS=3 for three
+	@lab/setup test && tests/run faults
 docs: ## write the roles' READMEs from their argument specs
 	@lab/setup test && $(venv)/python tests/meta/role_docs.py
 bench: ## measure the lab: commit to line, memory

@@ -20,7 +20,7 @@ from typing import Final
 import pytest
 import requests
 
-sys.path.insert(0, str(Path(__file__).parent / "host"))
+sys.path.insert(0, str(Path(__file__).parent / "shared"))
 
 import machines as inventory
 from machine import Machine, MachineError

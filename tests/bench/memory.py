@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from machines import Machines
 from unit_memory import UnitMemory, unit_memory

@@ -41,7 +41,8 @@ class Change:
     DELETE the row that went. ``key`` is None for a table without primary key, for TRUNCATE and for
     DDL. ``committed_at`` is RFC 3339 in UTC, as precise as the source tells it, ``committed_ms``
     the same in Unix milliseconds; both are None where the source does not tell. ``sql`` is there
-    for DDL alone.
+    for DDL alone. ``place`` is where the change stands in the database's own log
+    (``binlog.000001:2427``), for people who look there; None where the source does not tell.
     """
 
     format: str
@@ -56,6 +57,7 @@ class Change:
     committed_at: str | None = None
     committed_ms: int | None = None
     sql: str | None = None
+    place: str | None = None
 
     @property
     def table_name(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from helfy import jsonlog
-from helfy.consumer.change import Record, UndecodableError
+from helfy.consumer.change import Change, Record, UndecodableError
 from helfy.consumer.decode import decode
 from helfy.consumer.fit import Limits, fit
 from helfy.consumer.identity import line_identity
@@ -39,6 +39,8 @@ class Pipeline:
         self._replays = replays
         self._clock = clock
         self._leaked: set[tuple[str, str]] = set()
+        self._places: dict[int, str | None] = {}
+        self._in_snapshot: set[int] = set()
 
     def line(self, record: Record) -> Line | None:
         """Give the record's line; None where it is no change.
@@ -66,8 +68,25 @@ class Pipeline:
         fields = change_fields(redacted)
         identity = line_identity(record, redacted.change, str(fields["id"]))
         replayed = self._replays.known(record.partition, identity)
+        self._watch_for_snapshot(record.partition, redacted.change, replayed=replayed)
         line = change_line(record, redacted.change, fields, self._clock(), replayed=replayed)
         return Line(fit(line, self._limits), identity)
+
+    def _watch_for_snapshot(self, partition: int, change: Change, *, replayed: bool) -> None:
+        """Say where change capture began anew: what changed meanwhile has no line of its own."""
+        if change.type != "SNAPSHOT":
+            self._in_snapshot.discard(partition)
+            self._places[partition] = change.place
+        elif partition not in self._in_snapshot and not replayed:
+            self._in_snapshot.add(partition)
+            fields = {
+                "partition": partition,
+                "lastChangeAt": self._places.get(partition),
+                "snapshotAt": change.place,
+                "reason": "change capture lost its position and read all rows anew; "
+                "changes between these positions of the binlog may have no lines",
+            }
+            log.error("snapshot_taken", extra={"fields": fields})
 
     def _warn(self, table: str, columns: tuple[str, ...]) -> None:
         """Tell once per column: what was to be left out at the source stands in Kafka."""

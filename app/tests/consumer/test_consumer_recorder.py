@@ -50,3 +50,33 @@ def test_a_line_that_could_not_be_written_is_not_known(tmp_path: Path) -> None:
     lines, write = paper()
     Recorder(SETTINGS, write, Replays(tmp_path, lambda: "aa")).record([record(change(), {"id": 1})])
     assert "replayed" not in json.loads(lines[0])
+
+
+def test_a_snapshot_after_changes_is_told_once_with_both_positions(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What changed between the two may have no line: nobody may overlook that."""
+    lines, write = paper()
+    recorder = Recorder(SETTINGS, write, Replays())
+    rows = [record(change("r", source=at(900, snapshot="first")), {"id": n}) for n in (1, 2)]
+    recorder.record([record(change("c", source=at(100)), {"id": 1}), *rows])
+    recorder.record([record(change("u", source=at(950)), {"id": 1})])
+    [said] = [entry for entry in caplog.records if entry.message == "snapshot_taken"]
+    assert said.levelname == "ERROR"
+    assert said.fields["lastChangeAt"] == "binlog.000001:100"  # type: ignore[attr-defined]
+    assert said.fields["snapshotAt"] == "binlog.000001:900"  # type: ignore[attr-defined]
+    assert len(lines) == 4
+
+
+def test_a_replayed_snapshot_is_not_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    _, write = paper()
+    recorder = Recorder(SETTINGS, write, Replays())
+    row = record(change("r", source=at(900, snapshot="first")), {"id": 1})
+    recorder.record([row, record(change("c", source=at(950)), {"id": 2}), row])
+    assert [entry.message for entry in caplog.records].count("snapshot_taken") == 1
+
+
+def at(position: int, snapshot: str = "false") -> dict[str, object]:
+    """The source of a change at a position of the binlog."""
+    known: dict[str, object] = change()["source"]
+    return {**known, "file": "binlog.000001", "pos": position, "snapshot": snapshot}

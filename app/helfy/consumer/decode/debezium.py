@@ -97,6 +97,7 @@ def _row(record: Record, kind: ChangeType, payload: Row, source: Row, columns: _
         before=convert(before, kinds),
         committed_at=at,
         committed_ms=at_ms,
+        place=_place(source),
     )
 
 
@@ -116,6 +117,7 @@ def _ddl(payload: Row, source: Row) -> Change | None:
         committed_at=at,
         committed_ms=at_ms,
         sql=clean(sql),
+        place=_place(source),
     )
 
 
@@ -150,6 +152,12 @@ def _position(source: Row) -> dict[str, Json]:
         raise UndecodableError("debezium: source has neither gtid nor file")
     where: dict[str, Json] = {"gtid": gtid} if gtid else {"file": file}
     return {**where, "pos": _integer(source, "pos"), "row": _integer(source, "row", 0)}
+
+
+def _place(source: Row) -> str | None:
+    """Give file and position in the binlog, as its tools take them."""
+    file = _text(source, "file")
+    return f"{file}:{_integer(source, 'pos')}" if file else None
 
 
 def _committed(source: Row) -> tuple[str | None, int | None]:

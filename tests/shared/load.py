@@ -15,7 +15,26 @@ from typing import Self
 import requests
 
 PROFILES_PER_LOGIN = 20
-PAUSE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that failed: when it ended (Unix seconds), how long it took, and how it ended.
+
+    ``kind`` is the answer's status ("503"), "503 without JSON" where its body is not that of an
+    error, or "refused", "unreachable", "cut off", "no answer".
+    """
+
+    at: float
+    asked: str
+    seconds: float
+    kind: str
+    said: str
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        at = time.strftime("%H:%M:%S", time.localtime(self.at))
+        return f"{at} {self.asked} after {self.seconds:.2f} s: {self.kind} {self.said}"
 
 
 @dataclass
@@ -23,17 +42,22 @@ class Load:
     """While it is entered, ``threads`` clients log in, look at their profile and log out.
 
     Every other client keeps its connection to nginx, the rest makes a new one for each request.
-    A request has failed where the answer is another one than 200, or none.
+    A request has failed where the answer is another one than 200, or none. It has none where
+    ``timeout`` seconds pass without a byte. ``pause`` is how long a client waits before each
+    request, in seconds.
     """
 
     url: str
     account: dict[str, str]
     agent: str
     threads: int = 4
-    failures: list[str] = field(default_factory=list)
+    timeout: float = 30.0
+    pause: float = 0.02
+    failures: list[Failure] = field(default_factory=list)
     answered: Counter[str] = field(default_factory=Counter)
     releases: Counter[str] = field(default_factory=Counter)
     longest: float = 0.0
+    succeeded_at: float = 0.0
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -90,26 +114,47 @@ class Load:
         json: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> requests.Response | None:
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(self.pause)
         begun = time.monotonic()
         answer: requests.Response | None = None
         try:
             answer = session.request(
-                method, f"{self.url}{path}", json=json, headers=headers, timeout=30
+                method, f"{self.url}{path}", json=json, headers=headers, timeout=self.timeout
             )
-            wrong = "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}"
+            kind, said = _answered(answer)
         except requests.RequestException as error:
-            wrong = repr(error)
-        took = time.monotonic() - begun
+            kind, said = _unanswered(error), repr(error)[:200]
+        now, took = time.time(), time.monotonic() - begun
         with self._lock:
             self.longest = max(self.longest, took)
-            if not wrong:
+            if answer is not None and kind == "200":
                 self.answered[path.strip("/")] += 1
+                self.succeeded_at = now
                 return answer
-            at = time.strftime("%H:%M:%S")
-            self.failures.append(f"{at} {method} {path} after {took:.2f} s: {wrong}")
+            self.failures.append(Failure(now, f"{method} {path}", took, kind, said))
         time.sleep(0.05)
         return None
+
+
+def _answered(answer: requests.Response) -> tuple[str, str]:
+    status, said = str(answer.status_code), answer.text[:200]
+    if status == "200":
+        return status, said
+    try:
+        error = answer.json()
+    except requests.JSONDecodeError:
+        error = None
+    good = isinstance(error, dict) and {"message", "requestId"} <= error.keys()
+    return (status if good else f"{status} without JSON"), said
+
+
+def _unanswered(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer"
+    for said, kind in (("refused", "refused"), ("unreachable", "unreachable")):
+        if said in str(error):
+            return kind
+    return "unreachable" if "No route" in str(error) else "cut off"
 
 
 def main() -> int:
@@ -123,7 +168,7 @@ def main() -> int:
             time.sleep(seconds)
         except KeyboardInterrupt:
             print()
-    print(*load.failures, str(load), sep="\n")
+    print(*load.failures, load, sep="\n")
     return bool(load.failures)
 
 

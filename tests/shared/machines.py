@@ -46,6 +46,7 @@ WANTED: Final = (
     "mariadb_bind_address",
     "mariadb_database",
     "mariadb_port",
+    "nginx_api_timeout_seconds",
     "nginx_body_max",
     "nginx_port",
     "secrets_dir",
