@@ -20,6 +20,7 @@ def test_nothing_is_lost_and_nothing_hangs(
     try:
         result, seen, load = course.run(fault)
     finally:
+        fault.mend(course)
         course.clean_up()
     results.add(result)
     print(" | ".join(result.row()))

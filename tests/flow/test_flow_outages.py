@@ -11,7 +11,6 @@ from machine import Machine, wait_for
 from machines import Machines
 from stream import HASH, Line, Stream, insert_user, once_each, types
 
-# A consumer that was killed is out of its group after six seconds, and only then replaced.
 REJOIN_SECONDS = 30.0
 CAPTURE_SECONDS = 60.0
 ANSWER_SECONDS = 8.0

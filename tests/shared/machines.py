@@ -27,6 +27,7 @@ WANTED: Final = (
     "database_name",
     "database_port",
     "debezium_connector",
+    "debezium_message_max_bytes",
     "debezium_rest_port",
     "helfy_api_database_host",
     "helfy_api_first_port",

@@ -6,7 +6,9 @@ Exit status: 0 after SIGTERM or SIGINT, 1 after a fault of its own (systemd star
 """
 
 import argparse
+import functools
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.worker is not None and journal.is_journal(STDOUT):
             journal.own_stream(STDOUT, STDERR)
         if alone:
-            Consumer(chosen, KafkaSource, output, stop, replays(chosen)).run()
+            opener = functools.partial(KafkaSource, member=member(options.worker))
+            Consumer(chosen, opener, output, stop, replays(chosen)).run()
         else:
             relayed = None if journal.is_journal(STDOUT) else output
             command = worker_command(options.config)
@@ -65,6 +68,17 @@ def replays(chosen: settings.Settings) -> Replays:
     directory = Path(state) / "replay" / chosen.topic if state else None
     epoch = journal.invocation if journal.is_journal(STDOUT) else None
     return Replays(directory, epoch, chosen.sync_interval_seconds)
+
+
+def member(worker: int | None) -> str | None:
+    """Give the process's lasting name in its group, where it is the unit's.
+
+    A process that somebody starts by hand beside the unit has none: with the same name the two
+    would drive each other out.
+    """
+    if not os.environ.get("STATE_DIRECTORY"):
+        return None
+    return f"{socket.gethostname()}-{1 if worker is None else worker}"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

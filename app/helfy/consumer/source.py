@@ -32,7 +32,7 @@ FAULTS: Final[tuple[type[Exception], ...]] = (KafkaError, OSError, RuntimeError)
 
 BOOTSTRAP_MS: Final = 1500
 PROBE_MS: Final = 1000
-# A process that was killed is out of its group after this; the broker allows no less.
+# A process that is gone and not started again is out of its group after this.
 SESSION_MS: Final = 6000
 HEARTBEAT_MS: Final = 1500
 METADATA_MS: Final = 10_000
@@ -62,9 +62,14 @@ class Source(Protocol):
 
 
 class KafkaSource:
-    """A Source on kafka-python. Raises one of FAULTS where no broker answers in time."""
+    """A Source on kafka-python. Raises one of FAULTS where no broker answers in time.
 
-    def __init__(self, settings: Settings, recorder: Recorder) -> None:
+    ``member`` is this process's name in the group, the same after a restart: Kafka then gives
+    the new process the partitions of the dead one at once, rather than after SESSION_MS. No two
+    processes that run at once may have the same one. None for none.
+    """
+
+    def __init__(self, settings: Settings, recorder: Recorder, member: str | None = None) -> None:
         self._topic = settings.topic
         self._tell_at = 0.0
         self._losses = Losses(self._committed, self._beginnings)
@@ -78,6 +83,7 @@ class KafkaSource:
             self._consumer = kafka.KafkaConsumer(
                 bootstrap_servers=list(settings.bootstrap_servers),
                 group_id=settings.group_id,
+                group_instance_id=member,
                 client_id=settings.group_id,
                 kafka_client=client,
                 bootstrap_timeout_ms=BOOTSTRAP_MS,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from helfy.consumer.__main__ import main
+from helfy.consumer.__main__ import main, member
 from helfy.consumer.settings import SettingsError, load
 
 KAFKA = """
@@ -126,3 +126,13 @@ def test_check_only_reads(path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     path.write_text(KAFKA)
     assert main(["--check", "--config", str(path)]) == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_unit_has_a_lasting_name_per_worker_and_a_process_by_hand_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "helfy-7")
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert member(None) is None
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/helfy-consumer")
+    assert [member(None), member(2)] == ["helfy-7-1", "helfy-7-2"]

@@ -1,0 +1,89 @@
+"""Faults of the parts: killed, stopped, restarted, and what they keep lost."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from course import Course, lines_of
+from evidence import Result, Seen
+from machine import MachineError, wait_for
+
+AWAY_SECONDS: Final = 60.0
+BOOT_SECONDS: Final = 60.0
+OFFSETS: Final = "/var/lib/kafka-connect/offsets"
+
+
+def killed(unit: str) -> Callable[[Course], None]:
+    """Kill all processes of a unit."""
+
+    def act(course: Course) -> None:
+        course.machine.run(f"systemctl kill --kill-whom=all --signal=KILL {unit}")
+
+    return act
+
+
+def api_killed(index: int) -> Callable[[Course], None]:
+    """Kill one process of the API."""
+    return lambda course: killed(course.machine.api_units[index])(course)
+
+
+def kafka_away(course: Course) -> None:
+    """Stop the broker for a while."""
+    course.machine.run("systemctl stop kafka", seconds=90)
+    try:
+        time.sleep(AWAY_SECONDS)
+    finally:
+        course.restored()
+        course.machine.run("systemctl start kafka")
+
+
+def mariadb_restarted(course: Course) -> None:
+    """Restart the database."""
+    course.machine.run("systemctl restart mariadb", seconds=90)
+    course.restored()
+
+
+def vm_killed(course: Course) -> None:
+    """Kill every process of the machine at once, and start it."""
+    machine = course.machine
+    if not Path("/var/lib/lxc", machine.name).exists():
+        raise MachineError(f"{machine.name} is no LXC machine of this host: this fault needs one")
+    subprocess.run(["sudo", "lxc-stop", "-k", "-n", machine.name], check=True, timeout=60)
+    machine.hang_up()
+    course.restored_here = time.time()
+    subprocess.run(["sudo", "lxc-start", "-n", machine.name], check=True, timeout=60)
+
+    def up() -> bool:
+        try:
+            return machine.attempt("true", seconds=8).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    wait_for(up, f"{machine.name} is up", BOOT_SECONDS, 0.5)
+    # The machine's own clock, as of the moment when it was started.
+    course.restored_at = course.now() - (time.time() - course.restored_here)
+    course.start_writer()
+
+
+def offsets_lost(course: Course) -> None:
+    """Remove the file in which Kafka Connect keeps how far it has read."""
+    course.machine.run(
+        "systemctl kill --kill-whom=all --signal=KILL kafka-connect"
+        f" && rm {OFFSETS} && test ! -e {OFFSETS}"
+    )
+
+
+def check_offsets(course: Course, result: Result, seen: Seen) -> None:
+    """What is lost was committed while change capture was away, and a line says between what."""
+    at = {change.key: change.at for change in course.committed}
+    lost = [at[key] for key in result.lost]
+    assert all(time is None or time > course.begun_at - 1 for time in lost)
+    told = lines_of(seen, "snapshot_taken")
+    assert told, "no line says that changes may be missing"
+    assert told[0]["level"] == "error"
+    assert all(line["snapshotAt"] for line in told), json.dumps(told)
+    assert any(line["lastChangeAt"] for line in told), json.dumps(told)
+    assert any(kind == "SNAPSHOT" for kind, _ in seen.ids)
