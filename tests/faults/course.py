@@ -45,6 +45,12 @@ class Course:
     begun_at: float = 0.0
     restored_at: float = 0.0
     restored_here: float = 0.0
+    load: Load = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.load = Load(
+            self.url, self.account, self.agent, CLIENTS, self.timeout, CLIENT_PAUSE_SECONDS
+        )
 
     @property
     def timeout(self) -> float:
@@ -76,6 +82,10 @@ class Course:
             f" python3 -W ignore {FOLDER}/writer.py {self._folder} {self.mark} {RATE} {database}"
         )
 
+    def stop_writer(self) -> None:
+        """Let no more rows be changed."""
+        self.machine.run(f"systemctl stop {WRITER_UNIT}")
+
     def note(self, kind: str, *notes: str) -> None:
         """Add changes of rows of TABLE that the database acknowledged just now."""
         self.committed += [Committed((kind, note)) for note in notes]
@@ -83,7 +93,7 @@ class Course:
     def run(self, fault: "Any") -> tuple[Result, Seen, Load]:
         """Give what came of a fault; raise MachineError where it is not well again in time."""
         stream = Stream(self.machine, self.machine, self.mark)
-        load = Load(self.url, self.account, self.agent, CLIENTS, self.timeout, CLIENT_PAUSE_SECONDS)
+        load = self.load
         self.start_writer()
         try:
             with load:
@@ -98,7 +108,7 @@ class Course:
                 )
                 time.sleep(SHOWS_SECONDS)
                 until = self.now()
-                self.machine.run(f"systemctl stop {WRITER_UNIT}")
+                self.stop_writer()
             self._gather()
             seen = self._on_record(stream, lossy=fault.lossy)
         finally:

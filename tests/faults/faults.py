@@ -41,6 +41,7 @@ FAULTS: Final = (
     Fault("Kafka: `kill -9`", outages.killed("kafka")),
     Fault("Kafka: away for 60 s", outages.kafka_away),
     Fault("Kafka Connect: `kill -9`", outages.killed("kafka-connect")),
+    Fault("Kafka Connect: `kill -9` after an idle time", outages.connect_killed_when_idle),
     Fault("first API process: `kill -9`", outages.api_killed(0), ANSWERED),
     Fault("second API process: `kill -9`", outages.api_killed(1), ANSWERED),
     Fault("consumer: `kill -9`", outages.killed("helfy-consumer")),

@@ -11,6 +11,7 @@ from course import Course, lines_of
 from evidence import Result, Seen
 from machine import MachineError, wait_for
 
+IDLE_SECONDS: Final = 30.0
 AWAY_SECONDS: Final = 60.0
 BOOT_SECONDS: Final = 60.0
 OFFSETS: Final = "/var/lib/kafka-connect/offsets"
@@ -23,6 +24,20 @@ def killed(unit: str) -> Callable[[Course], None]:
         course.machine.run(f"systemctl kill --kill-whom=all --signal=KILL {unit}")
 
     return act
+
+
+def connect_killed_when_idle(course: Course) -> None:
+    """Let nothing happen for a while, kill Kafka Connect, and go on at once.
+
+    Debezium counts the server's heartbeats meanwhile, and would skip as many changes.
+    """
+    course.load.hold()
+    course.stop_writer()
+    time.sleep(IDLE_SECONDS)
+    course.restored()
+    killed("kafka-connect")(course)
+    course.start_writer()
+    course.load.go()
 
 
 def api_killed(index: int) -> Callable[[Course], None]:

@@ -62,6 +62,8 @@ class Load:
     def __enter__(self) -> Self:
         """Begin."""
         self._stop = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
         self._lock = threading.Lock()
         self._clients = [
             threading.Thread(target=self._client, args=(number % 2 == 0,), daemon=True)
@@ -79,6 +81,7 @@ class Load:
     ) -> None:
         """End, once the requests at hand are answered."""
         self._stop.set()
+        self._going.set()
         for client in self._clients:
             client.join(60)
 
@@ -86,6 +89,14 @@ class Load:
         """Say how it went."""
         asked = ", ".join(f"{count} {name}" for name, count in sorted(self.answered.items()))
         return f"{asked}; {len(self.failures)} failed; longest {self.longest:.2f} s"
+
+    def hold(self) -> None:
+        """Ask nothing more, until ``go``."""
+        self._going.clear()
+
+    def go(self) -> None:
+        """Go on."""
+        self._going.set()
 
     def _client(self, keep: bool) -> None:
         body = {"usernameOrEmail": self.account["username"], "password": self.account["password"]}
@@ -115,6 +126,7 @@ class Load:
         headers: dict[str, str] | None = None,
     ) -> requests.Response | None:
         time.sleep(self.pause)
+        self._going.wait()
         begun = time.monotonic()
         answer: requests.Response | None = None
         try:

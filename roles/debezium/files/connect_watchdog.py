@@ -11,9 +11,12 @@ than ``behind_seconds``, or is that far behind.
 ``watch`` looks every ``interval_seconds`` for as long as it runs. What it may do, each with a line
 of JSON that has the reason, and again only after a pause that doubles while it does not help:
 
-- ``connector_restarted``: the connector or its task FAILED; asked of Connect by REST.
+- ``connector_restarted``: the connector or its task FAILED.
 - ``process_ended``: Connect does not answer, or the connector says RUNNING and stores no position
-  any more. Its process is ended, at first politely, and systemd starts another one.
+  any more.
+
+Either way its process is ended, at first politely, and systemd starts another one: a task that
+Connect restarts by itself may skip changes (see rewind_offsets.py).
 
 That the connector lives is seen by the file of its offsets: heartbeats have it written every few
 seconds, also where the position in it stays the same because nothing changes in the database.
@@ -126,10 +129,6 @@ class Connect:
         except (KeyError, TypeError, ValueError) as error:
             raise UnwellError(f"its offsets are not understood: {error!r}") from None
         return None
-
-    def restart_failed(self) -> None:
-        """Have what failed started anew."""
-        self._ask("POST", "/restart?includeTasks=true&onlyFailed=true")
 
     def _ask(self, method: str, path: str) -> Any:
         request = urllib.request.Request(self._base + path, method=method)
@@ -346,13 +345,9 @@ class Watchdog:
     def _restart_connector(self, now: float, status: Status) -> None:
         if not self._pause.over(now):
             return
-        fields: dict[str, object] = {"reason": f"{status.state}: {status.trace}"}
-        try:
-            Connect(self.settings).restart_failed()
-        except UnwellError as error:
-            fields["refused"] = str(error)
-        self._stored = now
-        self._did("connector_restarted", now, fields)
+        reason = f"{status.state}: {status.trace}"
+        self._did("connector_restarted", now, {"reason": reason, "pid": self._process})
+        self.end(self._process)
 
     def _end_process(self, now: float, reason: str, seconds: float) -> None:
         if not self._pause.over(now):
