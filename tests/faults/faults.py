@@ -11,7 +11,8 @@ from evidence import Result, Seen
 
 # How requests may fail where nothing takes them in: each at once, but one at the moment itself.
 NOBODY_THERE: Final = frozenset({"refused", "cut off", "unreachable"})
-ANSWERED: Final = frozenset({"503"})
+# 504 is nginx's, where the API took longer than nginx_api_timeout_seconds.
+ANSWERED: Final = frozenset({"503", "504"})
 
 
 def _nothing(_course: Course, _result: Result, _seen: Seen) -> None:

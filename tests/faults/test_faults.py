@@ -22,7 +22,6 @@ def test_nothing_is_lost_and_nothing_hangs(
     finally:
         fault.mend(course)
         course.clean_up()
-    results.add(result)
     print(" | ".join(result.row()))
     print(*load.failures[:20], sep="\n")
     assert result.unknown == [], "lines of changes that nobody committed"
@@ -34,3 +33,4 @@ def test_nothing_is_lost_and_nothing_hangs(
     assert set(result.failures) <= fault.fails, [str(failure) for failure in load.failures]
     assert result.longest < course.timeout + 1, "a request that outlived its time-out"
     fault.check(course, result, seen)
+    results.add(result)

@@ -20,7 +20,7 @@ from faults import FAULTS
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_the_document_has_the_faults_of_the_code(partitions: int) -> None:
     rows = table.rows(table.DOCUMENT.read_text(), partitions)
-    assert rows == [fault.title for fault in FAULTS]
+    assert [row[0] for row in rows] == [fault.title for fault in FAULTS]
 
 
 MARK = "fault-x"
@@ -79,20 +79,20 @@ def test_lines_of_others_do_not_count() -> None:
     assert seen.notices == [notice]
 
 
-def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_a_row_takes_the_place_of_the_one_before_and_the_order_is_the_codes(
+    tmp_path: Path,
+) -> None:
     document = tmp_path / "reliability.md"
-    document.write_text(f"before\n{table.begin(1)}\nold\n{table.END}\nafter\n")
-    results = table.Results(1)
-    assert not results.write(document), "not where faults were left out"
-    for fault in FAULTS:
-        result = judged(1, line(0, 0, "a"))
+    document.write_text(f"before\n{table.begin(1)}\n{table.END}\nafter\n")
+    results = table.Results(1, document)
+    for count, fault in ((3, FAULTS[1]), (2, FAULTS[0]), (1, FAULTS[1])):
+        result = judged(count, *(line(number, 0, f"{number}") for number in range(count)))
         result.title = fault.title
         results.add(result)
-    assert results.write(document)
     text = document.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
-    assert table.rows(text, 1) == [fault.title for fault in FAULTS]
+    rows = [row[:3] for row in table.rows(text, 1)]
+    assert rows == [[FAULTS[0].title, "2", "2"], [FAULTS[1].title, "1", "1"]]
     with pytest.raises(ValueError, match="partitions=3"):
-        table.Results(3, results.rows).write(document)
+        table.Results(3, document).add(result)
