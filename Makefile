@@ -33,7 +33,7 @@ test-fast: ## lint and unit tests, under 2 minutes
 	@lab/setup test && tests/run fast
 test: ## what CI runs: lint, unit tests, a VM of its own with all tests on it
 	@lab/setup test && tests/run ci
-test-all: ## everything: that, what is too long for CI, and the faults; hours
+test-all: ## everything: that, and what is too long for CI
 	@lab/setup test && tests/run all
 docs: ## write the roles' READMEs from their argument specs
 	@lab/setup test && $(venv)/python tests/meta/role_docs.py
