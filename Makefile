@@ -1,7 +1,7 @@
 # Helfy's front door. Variables: PROFILE=lite, PROVIDER=virtualbox|libvirt|lxc, UNIT=a systemd unit.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults docs bench
+.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench
 export PROFILE PROVIDER PARTITIONS
 
 venv := .venv/bin
@@ -32,6 +32,8 @@ lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck
 test-fast: ## lint and unit tests, under 2 minutes
 	@lab/setup test && tests/run fast
 test: ## what CI runs: lint, unit tests, a VM of its own with all tests on it
+	@lab/setup test && tests/run ci
+test-all: ## everything: that, what is too long for CI, and the faults
 	@lab/setup test && tests/run all
 test-faults: ## break a VM of its own in each way, and write docs/reliability.md; PARTITIONS=3 for three
 	@lab/setup test && tests/run faults

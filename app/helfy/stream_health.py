@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import kafka  # type: ignore[import-untyped]  # kafka-python ships no types
-from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # as above
 
 from helfy.consumer.settings import Settings, SettingsError, load
+from helfy.kafka_consumer import open_consumer
 
 BOOTSTRAP_MS: Final = 3000
 REQUEST_MS: Final = 3000
@@ -169,32 +169,18 @@ def oldest_age(consumer: Any, parts: Sequence[Any], seen: Look) -> float:
 @contextlib.contextmanager
 def connected(settings: Settings) -> Iterator[Any]:
     """Give a client that knows the group's offsets and never joins the group."""
-    clients: list[Any] = []
-
-    def client(**config: Any) -> Any:
-        clients.append(KafkaNetClient(**config))
-        return clients[-1]
-
-    try:
-        consumer = kafka.KafkaConsumer(
-            bootstrap_servers=list(settings.bootstrap_servers),
-            group_id=settings.group_id,
-            client_id="helfy-health",
-            kafka_client=client,
-            bootstrap_timeout_ms=BOOTSTRAP_MS,
-            request_timeout_ms=REQUEST_MS * 3,
-            enable_auto_commit=False,
-            allow_auto_create_topics=False,
-            auto_offset_reset="earliest",
-            max_poll_records=1,
-            metrics_enabled=False,
-        )
-    except BaseException:
-        # A consumer that fails to be made leaves its thread running.
-        for opened in clients:
-            with contextlib.suppress(Exception):
-                opened.close()
-        raise
+    consumer = open_consumer(
+        bootstrap_servers=list(settings.bootstrap_servers),
+        group_id=settings.group_id,
+        client_id="helfy-health",
+        bootstrap_timeout_ms=BOOTSTRAP_MS,
+        request_timeout_ms=REQUEST_MS * 3,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        auto_offset_reset="earliest",
+        max_poll_records=1,
+        metrics_enabled=False,
+    )
     with closing(consumer):
         yield consumer
 

@@ -35,6 +35,15 @@ def is_ipv4(value: object) -> bool:
     return True
 
 
+def is_network(value: object) -> bool:
+    """Whether it is an IPv4 address or network, such as 10.0.0.0/8, whose host part is zero."""
+    try:
+        ipaddress.IPv4Network(str(value))
+    except ValueError:
+        return False
+    return True
+
+
 def is_host(value: object) -> bool:
     """Whether it is an IPv4 address or a host's name."""
     text = str(value)
@@ -103,6 +112,7 @@ class TestModule:
             "database_name": is_database_name,
             "host": is_host,
             "ipv4": is_ipv4,
+            "network": is_network,
             "port": is_port,
             "secret": is_secret,
             "server": is_server,

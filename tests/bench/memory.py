@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Print the memory of each service of the inventory's machines: RSS and PSS, in MB of 10^6 bytes.
 
-The sum of PSS is what the services take together; unit_memory.py says why it is not that of RSS,
+The sum of PSS is what the services take together; lab/memory.py says why it is not that of RSS,
 nor systemd's MemoryCurrent.
 """
 

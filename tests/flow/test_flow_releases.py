@@ -3,8 +3,7 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,24 +12,9 @@ import pytest
 import requests
 from load import Load
 from machine import ROOT, Machine
-from machines import inventory
+from plays import play, play_until
 
-SECONDS = 240
-Copy = Callable[[str, str], Path]
-
-
-def play(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the playbooks."""
-    program = Path(sys.executable).with_name("ansible-playbook")
-    return subprocess.run(
-        [str(program), "-i", str(inventory()), f"playbooks/{name}.yml", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        timeout=SECONDS,
-    )
+Copy = Callable[..., Path]
 
 
 def links(machine: Machine) -> dict[str, str]:
@@ -40,11 +24,27 @@ def links(machine: Machine) -> dict[str, str]:
     return {"current": current, "previous": previous}
 
 
+def running(machine: Machine) -> dict[str, str]:
+    """Give the release that each unit of the application was started with."""
+    program = """
+import json, re, subprocess
+shown = subprocess.run(["systemctl", "show", "-p", "Id,MainPID", "helfy-api@*", "helfy-consumer"],
+                       capture_output=True, text=True, check=True).stdout
+found = {}
+for unit in shown.strip().split("\\n\\n"):
+    facts = dict(line.split("=", 1) for line in unit.splitlines())
+    environment = open(f"/proc/{facts['MainPID']}/environ").read()
+    found[facts["Id"]] = re.search("PYTHONPATH=/opt/helfy/releases/([^/]+)/lib", environment)[1]
+print(json.dumps(found))
+"""
+    return dict(machine.python(program))
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Copy:
-    """Copy what a release is made of: a version of its own, and more in the API's package."""
+    """Copy what a release is made of: a version of its own, and more in one of its packages."""
 
-    def make(version: str, more: str) -> Path:
+    def make(version: str, more: str = "", package: str = "api") -> Path:
         project = tmp_path / version
         skip = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "app/helfy", project / "app/helfy", ignore=skip)
@@ -54,8 +54,8 @@ def copy(tmp_path: Path) -> Copy:
         settings = (ROOT / "pyproject.toml").read_text()
         settings = re.sub(r'(?m)^version = ".*"', f'version = "{version}"', settings)
         (project / "pyproject.toml").write_text(settings)
-        with (project / "app/helfy/api/__init__.py").open("a") as package:
-            package.write(more)
+        with (project / f"app/helfy/{package}/__init__.py").open("a") as module:
+            module.write(more)
         return project
 
     return make
@@ -84,8 +84,8 @@ def test_a_release_is_rolled_through_and_back(
     before = links(api_machine)
     try:
         with loaded() as load:
-            done = play("deploy", "-e", f"helfy_release_project={copy('0.1.7777', '')}")
-        assert done.returncode == 0, done.stdout[-4000:]
+            done = play("deploy", "-e", f"helfy_release_project={copy('0.1.7777')}")
+        assert done.code == 0, done.output[-4000:]
         now = links(api_machine)
         assert now["current"].startswith("0.1.7777-")
         assert now["previous"] == before["current"]
@@ -95,15 +95,29 @@ def test_a_release_is_rolled_through_and_back(
         broken = copy("0.1.8888", '\nraise RuntimeError("this release cannot start")\n')
         with loaded():
             done = play("deploy", "-e", f"helfy_release_project={broken}")
-        assert done.returncode != 0
-        assert "this release cannot start" in done.stdout, "the journal is shown"
-        assert f"{now['current']} is in use again" in done.stdout
+        assert done.code != 0
+        assert "this release cannot start" in done.output, "the journal is shown"
+        assert f"{now['current']} is in use again" in done.output
         assert links(api_machine) == now
         assert requests.get(f"{url}/health/live", timeout=15).json()["release"] == now["current"]
 
+        # The API is of the new release already when the consumer turns out not to start.
+        broken = copy(
+            "0.1.8889", '\nraise RuntimeError("this consumer cannot start")\n', "consumer"
+        )
+        with loaded() as load:
+            done = play("deploy", "-e", f"helfy_release_project={broken}")
+        assert done.code != 0
+        assert "this consumer cannot start" in done.output, "the journal is shown"
+        assert f"{now['current']} is in use again" in done.output
+        assert "The journal of helfy-consumer.service:" in done.output
+        assert any(release.startswith("0.1.8889-") for release in load.releases)
+        assert links(api_machine) == now
+        assert set(running(api_machine).values()) == {now["current"]}
+
         with loaded():
             done = play("rollback")
-        assert done.returncode == 0, done.stdout[-4000:]
+        assert done.code == 0, done.output[-4000:]
         assert links(api_machine) == {
             "current": before["current"],
             "previous": now["current"],
@@ -111,12 +125,61 @@ def test_a_release_is_rolled_through_and_back(
     finally:
         if links(api_machine)["current"] != before["current"]:
             play("rollback", "-e", f"helfy_release_version={before['current']}")
-        api_machine.run("rm -rf /opt/helfy/releases/0.1.8888-*")
+        api_machine.run("rm -rf /opt/helfy/releases/0.1.888[89]-*")
+
+
+def test_a_run_cut_off_before_the_restarts_is_mended_by_the_next(
+    api_machine: Machine, url: str, copy: Copy
+) -> None:
+    before = links(api_machine)
+    old = before["current"]
+    project = f"helfy_release_project={copy('0.1.9999')}"
+    try:
+        play_until(
+            "TASK [helfy_release : Tell whether the release is another one",
+            lambda process: os.killpg(process.pid, signal.SIGKILL),
+            *("site", "-e", project, "--tags", "helfy_release,helfy_api,helfy_consumer"),
+        )
+        new = links(api_machine)["current"]
+        assert new.startswith("0.1.9999-")
+        assert set(running(api_machine).values()) == {old}, "it was cut off in time"
+        assert requests.get(f"{url}/health/live", timeout=15).json()["release"] == old
+        done = play("site", "-e", project, "--tags", "helfy_release,helfy_api,helfy_consumer")
+        assert done.code == 0, done.output[-4000:]
+        assert requests.get(f"{url}/health/live", timeout=15).json()["release"] == new
+        assert set(running(api_machine).values()) == {new}
+        # The same, by the other playbook.
+        api_machine.run(f"ln -sfn releases/{old} /opt/helfy/current")
+        done = play("rollback", "-e", f"helfy_release_version={old}")
+        assert done.code == 0, done.output[-4000:]
+        assert set(running(api_machine).values()) == {old}
+    finally:
+        if set(running(api_machine).values()) != {old}:
+            play("rollback", "-e", f"helfy_release_version={old}")
+
+
+def test_old_releases_go_but_never_those_in_use(api_machine: Machine) -> None:
+    before = links(api_machine)
+    in_use = {before["current"], before["previous"]} - {""}
+    here = "/opt/helfy/releases"
+    api_machine.run(f"for n in 1 2 3; do mkdir {here}/0.0.$n-old && sleep 0.02; done")
+    try:
+        for keep in (3, 2):
+            # The newest that many, and those in use.
+            newest = {f"0.0.{number}-old" for number in (1, 2, 3)[3 - keep :]}
+            done = play(
+                *("rollback", "-e", f"helfy_release_version={before['current']}"),
+                *("-e", f"helfy_release_keep={keep}"),
+            )
+            assert done.code == 0, done.output[-4000:]
+            assert set(api_machine.run(f"ls {here}").split()) == newest | in_use
+    finally:
+        api_machine.run(f"rm -rf {here}/0.0.?-old")
 
 
 def test_going_back_to_what_is_not_there_is_refused(api_machine: Machine) -> None:
     before = links(api_machine)
     done = play("rollback", "-e", "helfy_release_version=9.9.9-none")
-    assert done.returncode != 0
-    assert "The release 9.9.9-none is not on" in done.stdout
+    assert done.code != 0
+    assert "The release 9.9.9-none is not on" in done.output
     assert links(api_machine) == before

@@ -1,31 +1,37 @@
-"""What listens where, and what a stranger reaches."""
+"""What listens where, as the table in docs/operations.md says, and what a stranger reaches."""
 
 import ipaddress
+import re
 import socket
 
 import pytest
-from machine import Machine
+from machine import ROOT, Machine
+from machines import names
 
 ANYWHERE = "anywhere"
-SSH_PORT = 22
+PLACES = {"all addresses": ANYWHERE, "loopback": "127.0.0.1"}
+
+
+def table() -> list[list[str]]:
+    """Give the cells of the table of ports, its head left out."""
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    [rows] = re.findall(r"(?m)^\| port \| variable .*\n\|[-|]+\|\n((?:\|.*\n)+)", text)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows.splitlines()]
 
 
 def expected_ports(machine: Machine) -> dict[int, str]:
-    """The address of each port that a machine's groups bring along."""
-    said = machine.vars
-    ports = {SSH_PORT: ANYWHERE}
-    if "mariadb" in machine.groups:
-        ports[said["mariadb_port"]] = said["mariadb_bind_address"]
-    if "kafka" in machine.groups:
-        ports[said["kafka_port"]] = said["kafka_listen_address"]
-        ports[said["kafka_controller_port"]] = said["kafka_listen_address"]
-    if "debezium" in machine.groups:
-        ports[said["debezium_rest_port"]] = "127.0.0.1"
-    if "api" in machine.groups:
-        first, count = said["helfy_api_first_port"], int(said["helfy_api_processes"])
-        ports |= dict.fromkeys(range(first, first + count), said["helfy_api_listen_address"])
-    if "client" in machine.groups:
-        ports[said["nginx_port"]] = ANYWHERE
+    """Give the address of each port that the table promises for a machine's groups."""
+    ports: dict[int, str] = {}
+    known = machine.vars | {"ansible_port": machine.ssh["port"]}
+    for default, variables, group, alone, several in table():
+        if group.strip("`") not in machine.groups | {"all"}:
+            continue
+        name, *count = re.findall(r"`(\w+)`", variables)
+        first = int(known.get(name, default))
+        place = alone if len(names()) == 1 else several
+        address = PLACES.get(place, machine.address)
+        number = int(machine.vars[count[0]]) if count else 1
+        ports |= dict.fromkeys(range(first, first + number), address)
     return ports
 
 

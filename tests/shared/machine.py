@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -121,3 +122,10 @@ class Machine:
         options = [part for option in (*shared, *more) for part in ("-o", option)]
         key = ["-i", self.ssh["key"]] if self.ssh["key"] else []
         return [*options, *shlex.split(self.ssh["args"]), *key]
+
+
+def control_address(machine: Machine) -> str:
+    """Give the address of this machine that the machine sees."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.connect((machine.address, 9))
+        return str(way.getsockname()[0])

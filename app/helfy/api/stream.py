@@ -12,12 +12,12 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Literal
 
-from kafka import KafkaConsumer, TopicPartition  # type: ignore[import-untyped]
-from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]
+from kafka import TopicPartition  # type: ignore[import-untyped]
 
 from helfy import jsonlog
 from helfy.api.settings import Stream
 from helfy.consumer.decode import told_ms
+from helfy.kafka_consumer import open_consumer
 
 log = jsonlog.get(__name__)
 
@@ -124,28 +124,14 @@ class StreamWatch:
 
 def _connect(settings: Stream) -> Any:
     """Return a consumer of nothing yet; raise what kafka-python raises where Kafka is away."""
-    clients: list[Any] = []
-
-    def client(**configuration: Any) -> Any:
-        clients.append(KafkaNetClient(**configuration))
-        return clients[-1]
-
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=list(settings.bootstrap_servers),
-            client_id="helfy-api",
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            allow_auto_create_topics=False,
-            bootstrap_timeout_ms=_CONNECT_MS,
-            request_timeout_ms=_CONNECT_MS * 2,
-            reconnect_backoff_max_ms=_CONNECT_MS,
-            kafka_client=client,
-        )
-    except BaseException:
-        # A consumer that fails to be made leaves its thread running, which would try to reach
-        # Kafka for ever: one more with each attempt, for as long as Kafka is away.
-        for made in clients:
-            made.close()
-        raise
+    return open_consumer(
+        bootstrap_servers=list(settings.bootstrap_servers),
+        client_id="helfy-api",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="latest",
+        allow_auto_create_topics=False,
+        bootstrap_timeout_ms=_CONNECT_MS,
+        request_timeout_ms=_CONNECT_MS * 2,
+        reconnect_backoff_max_ms=_CONNECT_MS,
+    )

@@ -3,19 +3,15 @@
 What was found out about kafka-python 3.0.12: it does its I/O on a thread of its own, so a
 record that arrives ends a running ``poll`` at once, whatever its time-out; ``fetch_min_bytes=1``
 makes the broker answer as soon as there is one record. Callbacks of a rebalance run on that
-thread while ``poll`` waits for them, so they share what the loop owns without a lock. The
-constructor blocks until a broker has answered; where none does it raises, and leaves a thread
-behind unless its client is closed.
+thread while ``poll`` waits for them, so they share what the loop owns without a lock.
 """
 
-import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import kafka  # type: ignore[import-untyped]  # kafka-python ships no types
 from kafka import errors
-from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # as above
 
 from helfy import sdnotify
 from helfy.consumer.change import Record
@@ -24,6 +20,7 @@ from helfy.consumer.notices import PARTITIONS
 from helfy.consumer.rebalance import Listener
 from helfy.consumer.recorder import Recorder
 from helfy.consumer.settings import Settings
+from helfy.kafka_consumer import open_consumer
 
 KafkaError: Final[type[Exception]] = errors.KafkaError
 # What the library raises where Kafka or the way to it is at fault (a name that does not resolve,
@@ -73,38 +70,25 @@ class KafkaSource:
         self._topic = settings.topic
         self._tell_at = 0.0
         self._losses = Losses(self._committed, self._beginnings)
-        clients: list[Any] = []
-
-        def client(**config: Any) -> Any:
-            clients.append(KafkaNetClient(**config))
-            return clients[-1]
-
-        try:
-            self._consumer = kafka.KafkaConsumer(
-                bootstrap_servers=list(settings.bootstrap_servers),
-                group_id=settings.group_id,
-                group_instance_id=member,
-                client_id=settings.group_id,
-                kafka_client=client,
-                bootstrap_timeout_ms=BOOTSTRAP_MS,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
-                metadata_max_age_ms=METADATA_MS,
-                session_timeout_ms=SESSION_MS,
-                heartbeat_interval_ms=HEARTBEAT_MS,
-                reconnect_backoff_max_ms=1000,
-                max_poll_records=MAX_RECORDS,
-                fetch_min_bytes=1,
-                fetch_max_bytes=FETCH_BYTES,
-                max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-                metrics_enabled=False,
-            )
-        except BaseException:
-            for opened in clients:
-                with contextlib.suppress(Exception):
-                    opened.close()
-            raise
+        self._consumer = open_consumer(
+            bootstrap_servers=list(settings.bootstrap_servers),
+            group_id=settings.group_id,
+            group_instance_id=member,
+            client_id=settings.group_id,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            metadata_max_age_ms=METADATA_MS,
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            reconnect_backoff_max_ms=1000,
+            max_poll_records=MAX_RECORDS,
+            fetch_min_bytes=1,
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            metrics_enabled=False,
+        )
         # Known before the group is joined, else the first assignment is empty.
         self._consumer.partitions_for_topic(self._topic)
         self._consumer.subscribe(

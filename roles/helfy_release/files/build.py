@@ -24,6 +24,11 @@ from pathlib import Path
 
 PYTHON = "3.11"
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "aarch64": "aarch64-manylinux_2_28"}
+REMEDY = """\
+The release could not be built on the control machine: see the words above. Nothing of it is kept.
+Where a package could not be fetched, check that this machine reaches the package index (another
+one: UV_DEFAULT_INDEX in the environment; a proxy: HTTPS_PROXY). Where a hash differs, what the
+index gave is not what requirements/app.txt names: look at your mirror. Then run again."""
 LAUNCHER = """\
 #!/bin/sh
 # helfy-run MODULE [ARGUMENT...]: runs a module of this release. The link "current" is resolved
@@ -49,7 +54,7 @@ def main() -> int:
             try:
                 build(project, Path(work), release, PLATFORMS[machine])
             except subprocess.CalledProcessError as error:
-                print(f"{error}\n{error.stdout}{error.stderr}", file=sys.stderr)
+                print(f"{error}\n{error.stdout}{error.stderr}{REMEDY}", file=sys.stderr)
                 return 1
             pack(Path(work), release, archive, sums)
     sums_sha256 = hashlib.sha256(sums.read_bytes()).hexdigest()

@@ -1,0 +1,50 @@
+"""No secret is told by a deployment, however much it is asked to say."""
+
+import os
+from pathlib import Path
+
+import pytest
+from machine import Machine
+from plays import Play
+
+
+def secrets_of(machine: Machine, database: Machine) -> dict[str, str]:
+    """The secrets that the control machine made, and the hashes in the database, by name."""
+    folder = Path(machine.vars["secrets_dir"])
+    found = {
+        file.name: file.read_text(encoding="utf-8").strip()
+        for file in folder.iterdir()
+        # Kafka calls this one an id and shows it to everybody.
+        if file.name != "kafka_cluster_id"
+    }
+    hashes = database.sql("SELECT username, password_hash FROM users")
+    assert len(found) >= 4
+    assert hashes
+    return found | {f"the hash of {name}": text for name, text in hashes}
+
+
+def told(secrets: dict[str, str], text: str) -> list[str]:
+    """Give the names of those in a text, whose long lines somebody may have broken."""
+    joined = "".join(line.strip() for line in text.splitlines())
+    return [name for name, secret in secrets.items() if secret in text or secret in joined]
+
+
+def test_a_whole_run_at_the_highest_verbosity_tells_none(
+    api_machine: Machine, database_machine: Machine, whole_run: Play
+) -> None:
+    assert whole_run.code == 0, whole_run.output[-4000:]
+    assert "invocation:" in whole_run.output, "the modules' arguments are shown"
+    assert told(secrets_of(api_machine, database_machine), whole_run.output) == []
+
+
+def test_the_first_deployment_at_the_highest_verbosity_told_none(
+    api_machine: Machine, database_machine: Machine
+) -> None:
+    folder = os.environ.get("HELFY_FIRST_RUNS")
+    if not folder:
+        pytest.skip("molecule's scenario keeps what its first deployment said; this is none")
+    logs = {path.name: path.read_text() for path in sorted(Path(folder).glob("*.log"))}
+    assert set(logs) == {"rehearsed.log", "cut-off.log", "finished.log"}
+    for name, text in logs.items():
+        assert "invocation:" in text, name
+        assert told(secrets_of(api_machine, database_machine), text) == [], name
