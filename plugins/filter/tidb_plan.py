@@ -14,7 +14,7 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
-# TiUP's list of servers, the role's name in its settings, the key of the main port, the unit's name.
+# TiUP's servers: the role's name in its settings, the key of the main port, the unit's name.
 _SERVERS: Final = {
     "pd_servers": ("pd", "client_port", "pd"),
     "tikv_servers": ("tikv", "port", "tikv"),
@@ -46,7 +46,7 @@ def tidb_nodes(topology: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def tidb_fingerprints(topology: Mapping[str, Any], extras: Mapping[str, Any]) -> dict[str, str]:
-    """A digest, for each node, of all that its process reads when it starts. extras: more, by node."""
+    """A digest of all that a node's process reads when it starts, by node. extras: more of it."""
     configs = topology.get("server_configs") or {}
     return {
         node: hashlib.sha256(
@@ -88,7 +88,7 @@ def tidb_shown(text: str) -> Json:
 
 
 def tidb_overlaid(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
-    """The topology that TiUP keeps, with the settings that are wanted now. Its nodes stay its nodes."""
+    """The topology that TiUP keeps, with the settings wanted now. Its nodes stay its nodes."""
     made = copy.deepcopy(dict(known))
     configs = made.get("server_configs") or {}
     made["server_configs"] = configs | {
@@ -105,7 +105,7 @@ def tidb_overlaid(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
     return made
 
 
-def tidb_plan(  # noqa: PLR0913
+def tidb_plan(  # noqa: PLR0913, PLR0917 - a filter takes what it is given by place
     wanted: Mapping[str, Any],
     version: str,
     meta: Mapping[str, Any] | None,
@@ -119,8 +119,9 @@ def tidb_plan(  # noqa: PLR0913
     cluster. shown: what 'display' says as JSON. applied: the fingerprints that the nodes' processes
     were started with.
 
-    steps: each with "do" (deploy, start, edit-config, scale-out, upgrade, reload, or note:
-    only "applied" is to be noted), "nodes", and "applied", the fingerprints that hold once it is done; "topology" where TiUP takes one.
+    steps: each with "do" (deploy, start, edit-config, scale-out, upgrade, reload, or note: nothing
+    but "applied" is to be noted), "nodes", "topology" where TiUP takes one, and "applied", the
+    fingerprints that hold once it is done.
     gone: nodes that TiUP has and the inventory no longer has. lower_than: the cluster's version,
     where it is higher than the wanted one. leaving: nodes on their way out.
     """
@@ -148,7 +149,7 @@ def tidb_plan(  # noqa: PLR0913
     return plan
 
 
-def _steps(  # noqa: PLR0913
+def _steps(  # noqa: PLR0913, PLR0917
     wanted: Mapping[str, Any],
     version: str,
     meta: Mapping[str, Any],

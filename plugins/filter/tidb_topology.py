@@ -1,4 +1,4 @@
-"""TiUP's topology, worked out from the inventory's hosts: who runs where, how large, with which settings.
+"""TiUP's topology, worked out from the inventory's hosts: what runs where, how large, how set.
 
 Amounts of memory are in MB of 1024 * 1024 bytes.
 """
@@ -20,7 +20,7 @@ MONITORING: Final = {
     "grafana_servers": ("grafana", "port"),
     "alertmanager_servers": ("alertmanager", "web_port"),
 }
-# What each role gets of a host's memory, in parts; those that are not there leave theirs to the others.
+# What each role gets of a host's memory, in parts; who is not there leaves his to the others.
 _PARTS: Final = {"pd": 10, "tikv": 45, "tidb": 30, "ticdc": 15}
 # The rest is for the page cache and for what goes beyond a quota for a moment.
 _SHARED_OUT: Final = 0.85
@@ -103,7 +103,9 @@ def tidb_share(host: Mapping[str, Any], role: str) -> int:
     return tidb_memory(host["groups"], int(host["memory_mb"]))[role]
 
 
-def tidb_server_configs(given: Mapping[str, Any], replicas: int, tikv_count: int) -> dict[str, Json]:
+def tidb_server_configs(
+    given: Mapping[str, Any], replicas: int, tikv_count: int
+) -> dict[str, Json]:
     """TiUP's server_configs: the defaults, and over them what the inventory gives."""
     return {
         role: defaults | tidb_flat(given.get(role) or {})

@@ -1,4 +1,4 @@
-"""What TiUP is told to do, decided from the state of the cluster. The samples are a real cluster's."""
+"""What TiUP is told to do, decided from the state of the cluster. The samples are real."""
 
 from __future__ import annotations
 

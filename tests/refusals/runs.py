@@ -20,12 +20,12 @@ INVENTORY: Final = ROOT / "molecule/preflight/inventory"
 TABLE: Final[list[dict[str, Any]]] = yaml.safe_load((HERE / "cases.yml").read_text())
 SECONDS: Final = 150
 TIDB: Final = {"tidb_tiup_mirror": str(HERE / "mirror"), "vm_memory_mb": 8192}
-# What another profile than the inventory's own has in place of it. Its mirror is a folder of lists without archives.
+# The groups of another profile than the inventory's own. Its mirror is a folder of lists.
 _HOST: Final = next(iter(yaml.safe_load((INVENTORY / "hosts.yml").read_text())["all"]["hosts"]))
 GROUPS: Final[dict[str, dict[str, list[str] | None]]] = {
     "tidb": {
         **{group: [_HOST] for group in ("pd", "tikv", "tidb", "ticdc")},
-        **{group: None for group in ("mariadb", "debezium")},
+        **dict.fromkeys(("mariadb", "debezium")),
     }
 }
 

@@ -64,11 +64,12 @@ class Database:
             return connection
         raise refused or RuntimeError("no password to try")
 
-    def _change_root(self, password: str) -> None:
+    def _change_root(self, old: str) -> None:
         if not self.wish["dry_run"]:
-            write_privately(self.before, client_file(self.wish, password))
+            write_privately(self.before, client_file(self.wish, old))
             write_privately(self.client_file, client_file(self.wish, self.wish["root_password"]))
-        self.change("password of root", "ALTER USER 'root'@'%%' IDENTIFIED BY %s", wished(self.wish))
+        password = self.wish["root_password"]
+        self.change("password of root", "ALTER USER 'root'@'%%' IDENTIFIED BY %s", password)
 
     def _keep_client_file(self) -> None:
         text = client_file(self.wish, self.wish["root_password"])
@@ -91,11 +92,6 @@ class Database:
         if not self.wish["dry_run"]:
             with self.connection.cursor() as cursor:
                 cursor.execute(sql, values)
-
-
-def wished(wish: dict[str, Any]) -> str:
-    """Root's password as it shall be."""
-    return str(wish["root_password"])
 
 
 def bring(database: Database, wish: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Sets what TiDB wants of the kernel, at boot and at each deployment, and tells refused from failed.
+"""Sets what TiDB wants of the kernel, at boot and when deployed; tells refused from failed.
 
     host_tuning.py SETTINGS [--look]
 

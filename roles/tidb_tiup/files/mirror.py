@@ -1,4 +1,4 @@
-"""Asks a mirror of TiUP's which components it has, in which versions. Nothing is downloaded but its lists.
+"""Asks a mirror of TiUP's for its lists: which components it has, in which versions.
 
     mirror.py MIRROR PLATFORM REMEMBERED
 
@@ -55,7 +55,7 @@ def signed(mirror: str, name: str) -> dict[str, Any]:
     try:
         if "://" in mirror:
             address = f"{mirror.rstrip('/')}/{name}"
-            with urllib.request.urlopen(address, timeout=SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(address, timeout=SECONDS) as answer:
                 text = answer.read()
         else:
             text = (Path(mirror) / name).read_bytes()
