@@ -23,7 +23,7 @@ from typing import Any, Final
 SECONDS: Final = 5
 # What a deployment may ask of it.
 ASKED: Final = (
-    *("cluster", "pd", "tikv", "tidb", "cdc", "node_exporter", "blackbox_exporter"),
+    *("tiup", "cluster", "pd", "tikv", "tidb", "cdc", "node_exporter", "blackbox_exporter"),
     *("prometheus", "grafana", "alertmanager"),
 )
 
