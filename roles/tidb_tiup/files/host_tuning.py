@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def tune(settings: dict[str, str], look: bool, root: Path = ROOT) -> dict[str, l
         if now(path) == value:
             continue
         if look:
-            found["wrong"].append(name)
+            # A container's /proc and /sys are mounted read-only where they are the host's.
+            found["wrong" if os.access(path, os.W_OK) else "refused"].append(name)
             continue
         try:
             path.write_text(value)
