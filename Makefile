@@ -1,8 +1,9 @@
-# Helfy's front door. Variables: PROFILE=lite, PROVIDER=virtualbox|libvirt|lxc, UNIT=a systemd unit.
+# Helfy's front door. Variables: PROFILE=tidb|lite, PROVIDER=virtualbox|libvirt|lxc, UNIT=a systemd unit,
+# TIDB_TIUP_MIRROR=http://HOST:PORT, a mirror of TiUP's other than the official one.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench
-export PROFILE PROVIDER PARTITIONS
+export PROFILE PROVIDER PARTITIONS TIDB_TIUP_MIRROR
 
 venv := .venv/bin
 on = HELFY_QUIET=1 vagrant ssh $$(lab/vm name $(1)) --
@@ -22,9 +23,9 @@ status: ## say how each part is, and what to look at
 changes: ## follow the record of changes (end with Ctrl-C)
 	@$(call on,consumer) -t sudo journalctl -u helfy-consumer -o cat -n 20 -f || test $$? -gt 128
 logs: ## show the last lines of each part's journal, or of UNIT
-	@$(call on,consumer) sudo journalctl --no-pager -n $(or $(LINES_SHOWN),100) $(if $(UNIT),-u $(UNIT),-u mariadb -u kafka -u kafka-connect -u kafka-connect-watchdog -u "'helfy-api@*'" -u helfy-consumer -u nginx)
+	@$(call on,consumer) "LINES_SHOWN=$(or $(LINES_SHOWN),100) UNIT='$(UNIT)' bash -s" <lab/logs
 sql: ## open an SQL prompt on the database
-	@$(call on,mariadb) $$([ ! -t 0 ] || echo -t) sudo mariadb --table helfy
+	@$(call on,tidb mariadb) $$([ ! -t 0 ] || echo -t) sudo mariadb --table helfy
 ssh: ## log in to the VM
 	@$(call on,consumer)
 lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck

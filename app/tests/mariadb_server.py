@@ -113,7 +113,9 @@ class MariaDB:
             init_command="SET time_zone = '+00:00'",
         )
 
-    def execute(self, sql: str, *values: object, database: str | None = None) -> list[tuple]:
+    def execute(
+        self, sql: str, *values: object, database: str | None = None
+    ) -> list[tuple[object, ...]]:
         """Run one statement as root and return its rows."""
         with contextlib.closing(self.connect(database)) as connection:
             cursor = connection.cursor()

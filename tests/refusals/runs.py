@@ -19,6 +19,15 @@ HERE: Final = Path(__file__).resolve().parent
 INVENTORY: Final = ROOT / "molecule/preflight/inventory"
 TABLE: Final[list[dict[str, Any]]] = yaml.safe_load((HERE / "cases.yml").read_text())
 SECONDS: Final = 150
+TIDB: Final = {"tidb_tiup_mirror": str(HERE / "mirror"), "vm_memory_mb": 8192}
+# The groups of another profile than the inventory's own. Its mirror is a folder of lists.
+_HOST: Final = next(iter(yaml.safe_load((INVENTORY / "hosts.yml").read_text())["all"]["hosts"]))
+GROUPS: Final[dict[str, dict[str, list[str] | None]]] = {
+    "tidb": {
+        **{group: [_HOST] for group in ("pd", "tikv", "tidb", "ticdc")},
+        **dict.fromkeys(("mariadb", "debezium")),
+    }
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +48,8 @@ def refusal(run: dict[str, Any]) -> Refusal:
     with tempfile.TemporaryDirectory(prefix="helfy-refusal-") as folder:
         inventory = _inventory(Path(folder), run.get("inventory", {}))
         given = dict(run.get("shared", {}))
+        if run.get("inventory", {}).get("profile") == "tidb":
+            given = TIDB | given
         for case in run["cases"]:
             given |= case.get("vars", {})
         wire = Path(folder) / "contacts"
@@ -81,15 +92,17 @@ def _inventory(folder: Path, changes: dict[str, Any]) -> Path:
         else:
             known = everything["all"]["hosts"].setdefault(host, {})
             everything["all"]["hosts"][host] = known | variables
-    for group, hosts in changes.get("groups", {}).items():
+    groups = GROUPS.get(changes.get("profile", "lite"), {}) | changes.get("groups", {})
+    for group, hosts in groups.items():
         if hosts is None:
-            del everything["all"]["children"][group]
+            everything["all"]["children"].pop(group, None)
         else:
             everything["all"]["children"][group] = {"hosts": {host: {} for host in hosts}}
     made = folder / "inventory"
     made.mkdir()
     (made / "hosts.yml").write_text(yaml.safe_dump(everything))
-    (made / "group_vars").symlink_to((INVENTORY / "group_vars").resolve())
+    variables = ROOT / "inventory" / changes.get("profile", "lite") / "group_vars"
+    (made / "group_vars").symlink_to(variables)
     return made
 
 

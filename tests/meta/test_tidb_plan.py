@@ -1,0 +1,209 @@
+"""What TiUP is told to do, decided from the state of the cluster. The samples are real."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import role_docs
+import yaml
+from filter_paths import plugin
+
+plan_plugin = plugin("tidb_plan")
+topology_plugin = plugin("tidb_topology")
+
+SAMPLES = role_docs.ROOT / "tests/meta/samples/tiup"
+META = yaml.safe_load((SAMPLES / "meta.yaml").read_text())
+SHOWN = json.loads((SAMPLES / "display.json").read_text())
+HERE = "10.0.3.207"
+NODES = [f"{HERE}:{port}" for port in (20160, 2379, 4000, 8300)]
+PORTS: dict[str, Any] = {
+    "pd": {"client_port": 2379, "peer_port": 2380},
+    "tikv": {"port": 20160, "status_port": 20180},
+    "tidb": {"port": 4000, "status_port": 10080},
+    "cdc": {"port": 8300},
+    "exporters": {"node_exporter_port": 9100, "blackbox_exporter_port": 9115},
+    "prometheus": {"port": 9090},
+    "grafana": {"port": 3000},
+    "alertmanager": {"web_port": 9193},
+}
+GROUPS = ("pd", "tikv", "tidb", "ticdc")
+
+
+def host(address: str = HERE, groups: tuple[str, ...] = GROUPS) -> dict[str, Any]:
+    return {
+        "address": address,
+        "ssh_port": 22,
+        "groups": list(groups),
+        "memory_mb": 7000,
+        "open_files": 20000,
+    }
+
+
+def topology(*hosts: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    usual = {
+        "user": "tidb",
+        "deploy_dir": "/opt/tidb/deploy",
+        "data_dir": "/opt/tidb/data",
+        "arch": "amd64",
+        "ports": PORTS,
+        "server_configs": {},
+        "replicas": 1,
+        "gc_ttl": 86400,
+        "exporters": False,
+    }
+    return dict(topology_plugin.tidb_topology(hosts or (host(),), usual | settings))
+
+
+def deployed(wanted: dict[str, Any], version: str = "v8.5.7") -> dict[str, Any]:
+    """The sample's records, as they are once TiUP has taken the topology over."""
+    meta = copy.deepcopy(META)
+    meta["tidb_version"] = version
+    meta["topology"] = plan_plugin.tidb_overlaid(meta["topology"], wanted)
+    return dict(meta)
+
+
+def shown(**status: str) -> dict[str, Any]:
+    """What 'display' says, with other states for some roles."""
+    changed = copy.deepcopy(SHOWN)
+    for node in changed["instances"]:
+        node["status"] = status.get(node["role"], node["status"])
+    return dict(changed)
+
+
+def plan(wanted: dict[str, Any], meta: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    version = more.pop("version", "v8.5.7")
+    applied = more.pop("applied", plan_plugin.tidb_fingerprints(wanted, more.get("extras") or {}))
+    given = {"shown": shown(), "applied": applied, **more}
+    return dict(plan_plugin.tidb_plan(wanted, version, meta, **given))
+
+
+def steps(decided: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    return [(step["do"], step["nodes"]) for step in decided["steps"]]
+
+
+def test_without_a_cluster_one_is_deployed_and_started() -> None:
+    decided = plan(topology(), None, shown={}, applied={})
+    assert steps(decided) == [("deploy", []), ("start", [])]
+    assert sorted(decided["steps"][1]["applied"]) == sorted(NODES)
+
+
+def test_where_nothing_differs_nothing_is_done() -> None:
+    wanted = topology()
+    assert plan(wanted, deployed(wanted))["steps"] == []
+
+
+def test_a_pd_that_leads_is_up() -> None:
+    wanted = topology()
+    assert steps(plan(wanted, deployed(wanted), shown=shown(pd="Up"))) == []
+
+
+@pytest.mark.parametrize("status", ["Down", "Disconnected", "N/A", "Inactive", "ERR"])
+def test_what_is_down_is_started_and_nothing_else(status: str) -> None:
+    wanted = topology()
+    decided = plan(wanted, deployed(wanted), shown=shown(tikv=status))
+    assert steps(decided) == [("start", [f"{HERE}:20160"])]
+
+
+def test_where_all_is_down_the_cluster_is_started() -> None:
+    wanted = topology()
+    decided = plan(wanted, deployed(wanted), shown={})
+    assert steps(decided) == [("start", [])]
+
+
+def test_a_setting_that_differs_reloads_the_nodes_that_read_it() -> None:
+    before, after = topology(), topology(server_configs={"tikv": {"log.level": "warn"}})
+    marks = plan_plugin.tidb_fingerprints(before, {})
+    decided = plan(after, deployed(before), applied=marks)
+    assert steps(decided) == [("edit-config", []), ("reload", [f"{HERE}:20160"])]
+    edited = decided["steps"][0]["topology"]
+    assert edited["server_configs"]["tikv"]["log.level"] == "warn"
+    assert edited["tidb_servers"] == deployed(before)["topology"]["tidb_servers"]
+
+
+def test_a_reload_that_was_cut_off_is_done_by_the_next_run() -> None:
+    """Then TiUP's records hold the new setting already, and only the mark says otherwise."""
+    before, after = topology(), topology(gc_ttl=7200)
+    marks = plan_plugin.tidb_fingerprints(before, {})
+    decided = plan(after, deployed(after), applied=marks)
+    assert steps(decided) == [("reload", [f"{HERE}:8300"])]
+    assert plan(after, deployed(after), applied=decided["steps"][0]["applied"])["steps"] == []
+
+
+def test_another_drop_in_restarts_the_nodes_that_run_with_the_old_one() -> None:
+    wanted = topology()
+    marks = plan_plugin.tidb_fingerprints(wanted, {f"{HERE}:4000": "old"})
+    decided = plan(wanted, deployed(wanted), applied=marks, extras={f"{HERE}:4000": "new"})
+    assert steps(decided) == [("reload", [f"{HERE}:4000"])]
+
+
+def test_a_cluster_without_marks_is_taken_as_it_is() -> None:
+    wanted = topology()
+    decided = plan(wanted, deployed(wanted), applied={})
+    assert steps(decided) == [("note", [])]
+
+
+def test_without_marks_the_records_say_what_differs() -> None:
+    """The sample was deployed with other settings than the role's, on all but TiDB's own."""
+    decided = plan(topology(), META, applied={})
+    assert steps(decided)[0] == ("edit-config", [])
+    assert steps(decided)[1][0] == "reload"
+
+
+def test_a_new_host_is_scaled_out_with_its_part_alone() -> None:
+    before = topology()
+    second = host("10.0.3.208", ("tikv",))
+    after = topology(host(), second)
+    after["server_configs"] = before["server_configs"]
+    decided = plan(after, deployed(before), applied=plan_plugin.tidb_fingerprints(before, {}))
+    assert steps(decided) == [("scale-out", ["10.0.3.208:20160"])]
+    part = decided["steps"][0]["topology"]
+    assert list(part) == ["tikv_servers"]
+    assert [server["host"] for server in part["tikv_servers"]] == ["10.0.3.208"]
+
+
+def test_a_scale_out_that_failed_at_its_start_is_ended_by_a_start() -> None:
+    after = topology(host(), host("10.0.3.208", ("tidb",)))
+    meta = deployed(after)
+    meta["topology"]["tidb_servers"].append(after["tidb_servers"][1])
+    decided = plan(after, meta, applied=plan_plugin.tidb_fingerprints(topology(), {}))
+    assert steps(decided) == [("start", ["10.0.3.208:4000"]), ("note", [])]
+
+
+def test_a_newer_version_is_rolled_in_and_takes_settings_along() -> None:
+    before, after = topology(), topology(gc_ttl=7200)
+    marks = plan_plugin.tidb_fingerprints(before, {})
+    decided = plan(after, deployed(before), version="v8.5.10", applied=marks)
+    assert [name for name, _ in steps(decided)] == ["edit-config", "upgrade"]
+    assert decided["lower_than"] == ""
+
+
+@pytest.mark.parametrize("version", ["v8.5.6", "v8.4.9", "v7.9.9"])
+def test_a_lower_version_is_told(version: str) -> None:
+    wanted = topology()
+    decided = plan(wanted, deployed(wanted), version=version)
+    assert decided["lower_than"] == "v8.5.7"
+    assert decided["steps"] == []
+
+
+def test_a_host_that_is_gone_is_told() -> None:
+    wanted = topology(host(groups=("pd", "tikv", "tidb")))
+    decided = plan(wanted, deployed(topology()))
+    assert decided["gone"] == [f"{HERE}:8300"]
+
+
+@pytest.mark.parametrize("status", ["Pending Offline", "Tombstone", "Offline"])
+def test_a_tikv_on_its_way_out_is_neither_gone_nor_started(status: str) -> None:
+    wanted = topology(host(groups=("pd", "tidb", "ticdc")))
+    decided = plan(wanted, deployed(topology()), shown=shown(tikv=status))
+    assert (decided["gone"], decided["leaving"]) == ([], [f"{HERE}:20160"])
+    assert all(name != "start" for name, _ in steps(decided))
+
+
+def test_what_display_says_is_found_among_other_lines() -> None:
+    text = (SAMPLES / "display.json").read_text()
+    assert plan_plugin.tidb_shown(f"a line\n{text}\nanother") == SHOWN
+    assert plan_plugin.tidb_shown("no JSON") == {}
+    assert plan_plugin.tidb_shown('{"cut off') == {}
