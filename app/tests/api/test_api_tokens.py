@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from mariadb_server import MariaDB
 from pydantic import SecretStr
 
-from helfy.api.tokens import InvalidTokenError, Tokens
+from helfy.tokens import InvalidTokenError, Tokens
 
 NEW_KEY = "n" * 32
 
@@ -27,7 +27,8 @@ def test_profile_shows_the_account_and_the_session(client: FlaskClient) -> None:
     body = profile(client, answer["token"]).json
 
     assert set(body) == {
-        "id", "username", "email", "role", "createdAt", "passwordChangedAt", "session"
+        "id", "username", "email", "role", "mustChangePassword", "createdAt",
+        "passwordChangedAt", "session",
     }  # fmt: skip
     assert (body["id"], body["username"], body["role"]) == (1, "alice", "user")
     assert body["session"]["expiresAt"] == answer["expiresAt"]
