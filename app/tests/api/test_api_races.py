@@ -1,10 +1,12 @@
 """Two processes at once: one may win, both may lose, never both win."""
 
+import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pytest
 from api_process import Process
 from api_support import HASH
 from mariadb_server import MariaDB
@@ -12,6 +14,18 @@ from mariadb_server import MariaDB
 ROUNDS = 6
 PASSWORD = "a good password"
 Answer = tuple[int, Any]
+Two = tuple[Process, Process]
+
+
+@pytest.fixture(scope="module")
+def two(_migrated: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
+    """Two processes, which take a while to start."""
+    homes = [tmp_path_factory.mktemp("process") for _ in range(2)]
+    with contextlib.ExitStack() as stack:
+        made = [Process(home, _migrated) for home in homes]
+        for process in made:
+            stack.callback(process.clean_up)
+        yield made[0], made[1]
 
 
 def at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
@@ -38,9 +52,9 @@ def admins(database: MariaDB) -> list[int]:
     return [row[0] for row in database.execute(query, database="helfy")]
 
 
-def test_of_two_last_admins_one_stays(processes: Callable[..., Process], database: MariaDB) -> None:
+def test_of_two_last_admins_one_stays(two: Two, database: MariaDB) -> None:
     """Each removes, demotes or disables the other, and the one in the middle of that itself."""
-    one, other = processes(), processes()
+    one, other = two
     ways: list[tuple[str, Any]] = [
         ("DELETE", None),
         ("PATCH", {"role": "user"}),
@@ -82,11 +96,9 @@ def test_of_two_last_admins_one_stays(processes: Callable[..., Process], databas
     assert any(409 in pair for pair in seen), f"they never met: {seen}"
 
 
-def test_one_admin_cannot_be_taken_away_twice(
-    processes: Callable[..., Process], database: MariaDB
-) -> None:
+def test_one_admin_cannot_be_taken_away_twice(two: Two, database: MariaDB) -> None:
     """Two admins go at once, of two: whoever asks, through whichever process."""
-    one, other = processes(), processes()
+    one, other = two
     for number in range(ROUNDS):
         database.execute("UPDATE users SET role = 'admin', status = 'active'", database="helfy")
         database.execute("UPDATE users SET status = 'disabled' WHERE id = 2", database="helfy")
@@ -104,8 +116,8 @@ def test_one_admin_cannot_be_taken_away_twice(
         assert len(admins(database)) == 1
 
 
-def test_one_username_is_taken_once(processes: Callable[..., Process], database: MariaDB) -> None:
-    one, other = processes(), processes()
+def test_one_username_is_taken_once(two: Two, database: MariaDB) -> None:
+    one, other = two
     token = one.login("root")[2]["token"]
     both: Counter[tuple[int, ...]] = Counter()
     for number in range(ROUNDS):
@@ -133,10 +145,8 @@ def test_one_username_is_taken_once(processes: Callable[..., Process], database:
     assert sum(both.values()) == both[201, 409] + both[409, 201] == ROUNDS
 
 
-def test_one_user_is_renamed_to_a_name_that_another_takes(
-    processes: Callable[..., Process], database: MariaDB
-) -> None:
-    one, other = processes(), processes()
+def test_one_user_is_renamed_to_a_name_that_another_takes(two: Two, database: MariaDB) -> None:
+    one, other = two
     token = one.login("root")[2]["token"]
     for number in range(ROUNDS):
         body = {"username": f"wanted-{number}"}
