@@ -3,6 +3,7 @@
 What went wrong inside is in the log under the same request id, never in the answer.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -22,12 +23,13 @@ from helfy.throttle import ThrottledError
 log = jsonlog.get(__name__)
 
 RETRY_SECONDS = 5
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 _WRONG_TYPE = {
     "string_type": "must be a string",
     "string_unicode": "must be valid Unicode",
     "model_type": "must be an object",
     "bool_type": "must be true or false",
-    "extra_forbidden": "is not a field",
+    "extra_forbidden": "is not known here",
 }
 
 
@@ -51,7 +53,9 @@ def on_validation_error(error: ValidationError) -> None:
     """Raise an :class:`InputError` for what pydantic found (flask-openapi3's callback)."""
     fields: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        name = ".".join(str(part) for part in problem["loc"]) or "body"
+        name = ".".join(str(part) for part in problem["loc"])
+        # A field that is not known has the name that the client gave it.
+        name = name if _FIELD.fullmatch(name) else "body"
         fields.setdefault(name, _field_message(problem["type"], problem["msg"]))
     raise InputError(fields)
 

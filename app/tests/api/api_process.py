@@ -45,21 +45,22 @@ class Process:
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notices.bind(str(home / "notify"))
         self._notices.settimeout(DEADLINE_SECONDS)
-        self._process = subprocess.Popen(
-            [*command(home), "--port", "0"],
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(APP),
-                "CREDENTIALS_DIRECTORY": str(home),
-                "NOTIFY_SOCKET": str(home / "notify"),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.notice() == "READY=1", self._process.communicate()
-        assert self._process.stdout is not None
-        first = json.loads(self._process.stdout.readline())
+        # Files: a pipe that nobody reads fills up, and then the process waits.
+        self._out, self._err = home / "stdout", home / "stderr"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self._process = subprocess.Popen(
+                [*command(home), "--port", "0"],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(APP),
+                    "CREDENTIALS_DIRECTORY": str(home),
+                    "NOTIFY_SOCKET": str(home / "notify"),
+                },
+                stdout=out,
+                stderr=err,
+            )
+        assert self.notice() == "READY=1", self._err.read_text()
+        first = json.loads(self._out.read_text().splitlines()[0])
         assert first["action"] == "listening"
         self.port = int(first["port"])
 
@@ -105,12 +106,14 @@ class Process:
 
     def finish(self) -> tuple[int, list[dict[str, Any]], str]:
         """Wait for the end; return the exit status, the log's lines and stderr."""
-        out, err = self._process.communicate(timeout=DEADLINE_SECONDS)
-        return self._process.returncode, [json.loads(line) for line in out.splitlines()], err
+        code = self._process.wait(DEADLINE_SECONDS)
+        lines = self._out.read_text().splitlines()
+        # The first one has told the port.
+        return code, [json.loads(line) for line in lines[1:]], self._err.read_text()
 
     def clean_up(self) -> None:
         """End whatever is left."""
         self._notices.close()
         if self._process.poll() is None:
             self._process.kill()
-        self._process.communicate()
+        self._process.wait()
