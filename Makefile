@@ -1,7 +1,7 @@
 # Helfy's front door. Variables: PROFILE=lite, PROVIDER=virtualbox|libvirt|lxc, UNIT=a systemd unit.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test docs bench
+.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test docs bench bench-login
 export PROFILE PROVIDER
 
 venv := .venv/bin
@@ -37,3 +37,5 @@ docs: ## write the roles' READMEs from their argument specs
 	@lab/setup test && $(venv)/python tests/meta/role_docs.py
 bench: ## measure the lab: commit to line, memory
 	@lab/setup test && $(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py
+bench-login: ## measure logins a second, and what a flood of them leaves
+	@lab/setup test && $(venv)/python tests/bench/login.py

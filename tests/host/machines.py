@@ -28,6 +28,7 @@ WANTED: Final = (
     "database_port",
     "debezium_connector",
     "debezium_rest_port",
+    "helfy_api_bcrypt_cost",
     "helfy_api_database_host",
     "helfy_api_first_port",
     "helfy_api_listen_address",
