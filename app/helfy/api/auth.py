@@ -8,7 +8,7 @@ from helfy import jsonlog, sessions
 from helfy.api import answers, models
 from helfy.api.errors import NotAuthenticatedError, request_fields
 from helfy.api.responses import FOR_EVERYBODY, FOR_USERS, WITH_BODY, WITH_PASSWORD
-from helfy.api.security import current_session
+from helfy.api.security import current_session, presented_session
 from helfy.api.services import services
 from helfy.hashing import BusyError
 from helfy.logins import Attempt, RefusedError
@@ -36,7 +36,8 @@ def login(body: models.LoginRequest) -> Response:
     """Log in by username or email address.
 
     An unknown account, a disabled one and a wrong password get the same 401 after the same
-    work. The token is in the body and in the header `x-auth-token`.
+    work. The token is in the body and in the header `x-auth-token`. A token that the request
+    has is worth nothing from then on.
     """
     here = services()
     user_agent = request.user_agent.string
@@ -54,6 +55,10 @@ def login(body: models.LoginRequest) -> Response:
     except BusyError:
         _log("busy")
         raise
+    before = presented_session()
+    if before is not None:
+        # Whoever logs in anew has done with it.
+        sessions.end(here.engine, before.id)
     account = opened.account
     _log("ok", userId=account.id, rehashed=opened.rehashed)
     token = here.tokens.sign(opened.session_id)

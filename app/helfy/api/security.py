@@ -37,17 +37,22 @@ def _require_session() -> None:
     # An unknown path or method has no endpoint: it is answered by 404 or 405.
     if request.routing_exception is not None or request.endpoint in PUBLIC_ENDPOINTS:
         return
-    token = _presented_token()
-    if token is None:
-        _refuse()
-    try:
-        session_id = services().tokens.read(token)
-    except InvalidTokenError:
-        _refuse()
-    g.session = find(services().engine, session_id, services().rules)
+    g.session = presented_session()
     if g.session is None:
         _refuse()
     _check_allowed(g.session)
+
+
+def presented_session() -> ActiveSession | None:
+    """Return the session whose token the request has, if it has one and the session is good."""
+    token = _presented_token()
+    if token is None:
+        return None
+    try:
+        session_id = services().tokens.read(token)
+    except InvalidTokenError:
+        return None
+    return find(services().engine, session_id, services().rules)
 
 
 def _check_allowed(session: ActiveSession) -> None:
