@@ -3,6 +3,7 @@
 For new passwords alone: a password that is in use already is never refused at login.
 """
 
+import gc
 import importlib
 import sys
 from functools import cache
@@ -27,6 +28,7 @@ def common_passwords() -> frozenset[str]:
     )
     for name in [name for name in sys.modules if name.partition(".")[0] == "zxcvbn"]:
         del sys.modules[name]
+    gc.collect()  # modules hold each other
     return found
 
 
