@@ -2,7 +2,7 @@
 # TIDB_TIUP_MIRROR=http://HOST:PORT, a mirror of TiUP's other than the official one.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench
+.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench bench-login
 export PROFILE PROVIDER PARTITIONS TIDB_TIUP_MIRROR
 
 venv := .venv/bin
@@ -42,3 +42,5 @@ docs: ## write the roles' READMEs from their argument specs
 	@lab/setup test && $(venv)/python tests/meta/role_docs.py
 bench: ## measure the lab: commit to line, memory
 	@lab/setup test && $(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py
+bench-login: ## measure logins a second, and what a flood of them leaves
+	@lab/setup test && $(venv)/python tests/bench/login.py

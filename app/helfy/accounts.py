@@ -7,12 +7,54 @@ Passwords are never normalised: their UTF-8 bytes are hashed as they come.
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from helfy.schema import EMAIL_LENGTH, USERNAME_LENGTH
 
 # Letters, digits, and ``.``, ``_``, ``-`` inside: what a URL, a log and a shell can carry.
 _USERNAME = re.compile(r"[^\W_](?:[\w.-]*[^\W_])?")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+class AccountError(Exception):
+    """What was asked of an account cannot be done; the text says why, without any value."""
+
+
+class UnknownUserError(AccountError):
+    """There is no such user."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such user")
+
+
+class FieldsError(AccountError):
+    """``fields`` says by field (named as in HTTP) what is wrong with it."""
+
+    def __init__(self, message: str, fields: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.fields = dict(fields)
+
+
+class InvalidError(FieldsError):
+    """A field is bad."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("the request is not valid", fields)
+
+
+class TakenError(FieldsError):
+    """A username or an email address belongs to another account."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("already taken", fields)
+
+
+class LastAdminError(FieldsError):
+    """Nobody would be left who may administer."""
+
+    def __init__(self, field: str | None = None) -> None:
+        text = "the last active admin must stay"
+        super().__init__(text, {field: text} if field else {})
 
 
 def normalise(name: str) -> str:

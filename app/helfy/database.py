@@ -3,10 +3,13 @@
 MariaDB and TiDB look alike from here: both speak the MySQL protocol.
 """
 
-from typing import Annotated, Any
+import random
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, SecretStr
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -30,6 +33,16 @@ SQL_MODE = (
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 """What SQLAlchemy raises when the database is away, overloaded or refuses the account."""
+
+
+# What a transaction meets that lost to another one, and may be run again: MariaDB's deadlock and
+# changed record; TiDB's write conflict, retryable error, commit that must be tried again, and
+# schema changed meanwhile.
+_CONFLICTS = frozenset({1213, 1020, 9007, 8002, 8022, 8028})
+_TRIES = 5
+_PAUSE_SECONDS = 0.02
+
+Result = TypeVar("Result")
 
 
 class Database(Section):
@@ -84,6 +97,25 @@ def connect(
         # A statement's values (hashes among them) never get into an exception's text.
         hide_parameters=True,
     )
+
+
+def transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run ``work`` in a transaction and return what it returns; an exception rolls back.
+
+    Where the transaction lost to another one (a deadlock; on TiDB also a write conflict, which
+    shows at the commit) it is run anew, so ``work`` must do nothing but ask the database.
+    """
+    tries = _TRIES
+    while True:
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            tries -= 1
+            if tries == 0 or error_code(error) not in _CONFLICTS:
+                raise
+            # Not at the same moment as whoever it lost to.
+            time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311  # no secret is made of it
 
 
 def error_code(error: BaseException) -> int | None:

@@ -7,6 +7,8 @@ password would let in everything that begins alike. A NUL byte is a byte like an
 import contextlib
 import re
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import bcrypt
@@ -43,9 +45,13 @@ def cost_of(stored: str) -> int | None:
 
 @dataclass(frozen=True)
 class Hasher:
-    """Makes and checks hashes; ``cost`` is the power of two of bcrypt's rounds (4 to 15)."""
+    """Makes and checks hashes; ``cost`` is the power of two of bcrypt's rounds (4 to 15).
+
+    ``slot`` is entered around each hash: what bounds how many are made at once.
+    """
 
     cost: int
+    slot: Callable[[], AbstractContextManager[None]] = nullcontext
     _dummy: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -54,21 +60,34 @@ class Hasher:
 
     def hash(self, password: str) -> str:
         """Return a new hash of 60 characters at this cost."""
-        return bcrypt.hashpw(encode(password), bcrypt.gensalt(self.cost)).decode("ascii")
+        encoded = encode(password)
+        with self.slot():
+            return bcrypt.hashpw(encoded, bcrypt.gensalt(self.cost)).decode("ascii")
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Tell whether ``password`` is the one behind ``stored``.
 
-        Without a usable hash (None: no such account) the answer is no, after as much work
-        as at the cost in force.
+        A no takes as much work as one check at the cost in force, also where there is no usable
+        hash (None: no such account) and where the hash is of a lower cost.
         """
         encoded = encode(password)
-        if stored is not None and cost_of(stored) is not None:
-            with contextlib.suppress(ValueError):  # a salt that only looks like one
-                return bcrypt.checkpw(encoded, stored.encode("ascii"))
-        bcrypt.checkpw(encoded, self._dummy.encode("ascii"))
-        return False
+        with self.slot():
+            cost = cost_of(stored) if stored is not None else None
+            if stored is not None and cost is not None:
+                with contextlib.suppress(ValueError):  # a salt that only looks like one
+                    if bcrypt.checkpw(encoded, stored.encode("ascii")):
+                        return True
+                    # 2^c + 2^c + 2^(c+1) + … + 2^(cost-1) rounds are 2^cost.
+                    for more in range(cost, self.cost):
+                        bcrypt.checkpw(encoded, self._dummy_at(more))
+                    return False
+            bcrypt.checkpw(encoded, self._dummy_at(self.cost))
+            return False
 
     def is_outdated(self, stored: str) -> bool:
         """Tell whether ``stored`` was made at another cost than the one in force."""
         return cost_of(stored) != self.cost
+
+    def _dummy_at(self, cost: int) -> bytes:
+        # That it is another password's hash does not matter: nothing is expected to match it.
+        return f"{self._dummy[:4]}{cost:02d}{self._dummy[6:]}".encode("ascii")

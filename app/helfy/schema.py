@@ -42,7 +42,13 @@ CAPTURE_LEFT_OUT: dict[str, tuple[str, ...]] = {
 }
 """By table, the columns that change capture leaves out at the source."""
 
-CAPTURE_IGNORED_TABLES = ("session_activity", "alembic_version")
+CAPTURE_IGNORED_TABLES = (
+    "session_activity",
+    "login_throttle",
+    "login_addresses",
+    "seeded_accounts",
+    "alembic_version",
+)
 """The tables that change capture leaves out as a whole."""
 
 _NOW = text("CURRENT_TIMESTAMP(6)")
@@ -71,6 +77,8 @@ users = Table(
     Column("password_rehashed_at", TIMESTAMP(fsp=6), nullable=True),
     Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
     Column("updated_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW_AND_ON_UPDATE),
+    # Set where the password has to be changed before anything else may be done.
+    Column("password_expired_at", TIMESTAMP(fsp=6), nullable=True),
     UniqueConstraint("username", name="users_username"),
     UniqueConstraint("email", name="users_email"),
     # Without "@" in names, what is typed at login is either a name or an address.
@@ -80,6 +88,8 @@ users = Table(
     CheckConstraint("email = LOWER(email) AND INSTR(email, '@') > 1", name="users_email_form"),
     CheckConstraint("role IN ('user', 'admin')", name="users_role"),
     CheckConstraint("status IN ('active', 'disabled')", name="users_status"),
+    # For the admins, who are locked together whenever one of them is to go.
+    Index("users_role_status", "role", "status"),
     **_OPTIONS,
 )
 
@@ -109,5 +119,36 @@ session_activity = Table(
     # Apart from ``sessions``: that somebody was here a minute ago is no change worth a record.
     Column("session_id", BigInteger, primary_key=True, autoincrement=False),
     Column("last_seen_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    **_OPTIONS,
+)
+
+login_throttle = Table(
+    "login_throttle",
+    metadata,
+    # SHA-256 of what is counted: what people type as a username is a password now and then.
+    Column("bucket", CHAR(64), primary_key=True),
+    # When the last of the attempts counted is forgotten; see helfy.throttle.
+    Column("clears_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Index("login_throttle_clears_at", "clears_at"),
+    **_OPTIONS,
+)
+
+login_addresses = Table(
+    "login_addresses",
+    metadata,
+    # Where an account logged in from: there the account-wide limit does not hold.
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("network", String(45), primary_key=True),
+    Column("last_login_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Index("login_addresses_last_login_at", "last_login_at"),
+    **_OPTIONS,
+)
+
+seeded_accounts = Table(
+    "seeded_accounts",
+    metadata,
+    # The first accounts are made once: one that was renamed or deleted does not come again.
+    Column("username", String(USERNAME_LENGTH), primary_key=True),
+    Column("seeded_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
     **_OPTIONS,
 )

@@ -29,6 +29,7 @@ WANTED: Final = (
     "debezium_connector",
     "debezium_message_max_bytes",
     "debezium_rest_port",
+    "helfy_api_bcrypt_cost",
     "helfy_api_database_host",
     "helfy_api_first_port",
     "helfy_api_listen_address",

@@ -14,7 +14,7 @@ UNIT: Final = "helfy-consumer"
 ALWAYS: Final = {"timestamp", "level", "action", "source", "change", "lagMs"}
 USER_COLUMNS: Final = {
     *("id", "username", "email", "role", "status", "password_changed_at"),
-    *("password_rehashed_at", "created_at", "updated_at"),
+    *("password_rehashed_at", "password_expired_at", "created_at", "updated_at"),
 }
 # A hash that no password has: what must be found nowhere but in its row.
 HASH: Final = "$2b$12$HelfyTestHashThatMustNotBeSeenAnywhere.{0}"

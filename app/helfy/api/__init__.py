@@ -8,15 +8,32 @@ from flask_openapi3.openapi import OpenAPI
 from sqlalchemy import Engine
 
 from helfy import __version__
-from helfy.api import auth, errors, health, hooks, openapi, profile, security
+from helfy.api import (
+    auth,
+    docs,
+    errors,
+    health,
+    hooks,
+    openapi,
+    profile,
+    security,
+    sessions,
+    user_sessions,
+    users,
+)
 from helfy.api.models import Error
 from helfy.api.proxy import ClientAddress
 from helfy.api.services import Services, install
 from helfy.api.settings import Settings
 from helfy.api.stream import StreamWatch
-from helfy.api.tokens import Tokens
 from helfy.database import connect
+from helfy.hashing import HashRoom
+from helfy.logins import Logins
+from helfy.password_rules import common_passwords
 from helfy.passwords import Hasher
+from helfy.sessions import Rules
+from helfy.throttle import Throttle
+from helfy.tokens import Tokens
 
 
 def create_app(
@@ -40,31 +57,38 @@ def create_app(
     # OPTIONS is an endpoint like any other: there is none.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
-    install(
-        app.extensions,
-        Services(
-            settings=settings,
-            engine=engine
-            or connect(
-                settings.database,
-                settings.database_password,
-                pool_size=settings.database.pool_size,
-            ),
-            hasher=Hasher(settings.passwords.bcrypt_cost),
-            tokens=Tokens(
-                settings.token_keys, timedelta(seconds=settings.sessions.lifetime_seconds)
-            ),
-            stream=stream or StreamWatch(settings.stream),
-        ),
-    )
+    install(app.extensions, _services(settings, engine, stream))
     # In this order: a request has an id before it can be refused, and is refused for want
     # of a session before its body is looked at.
     errors.register(app)
     hooks.register_first(app)
     security.register(app)
     hooks.register_last(app)
-    for blueprint in (auth.blueprint, profile.blueprint, health.blueprint):
-        app.register_api(blueprint)
+    for part in (auth, profile, sessions, users, user_sessions, health):
+        app.register_api(part.blueprint)
+    docs.register(app)
     openapi.register(app)
     app.wsgi_app = ClientAddress(app.wsgi_app, settings.server.trusted_proxies)  # type: ignore[method-assign]  # Flask's documented way to add middleware
     return app
+
+
+def _services(settings: Settings, engine: Engine | None, stream: StreamWatch | None) -> Services:
+    common_passwords()  # now, and not while somebody waits for it
+    pool = settings.database.pool_size
+    engine = engine or connect(settings.database, settings.database_password, pool_size=pool)
+    room = HashRoom(settings.passwords.concurrent_hashes, settings.waiting_requests)
+    hasher = Hasher(settings.passwords.bcrypt_cost, room.slot)
+    throttle = Throttle(engine, settings.throttle)
+    lifetime = timedelta(seconds=settings.sessions.lifetime_seconds)
+    rules = Rules(lifetime, timedelta(seconds=settings.sessions.idle_seconds))
+    return Services(
+        settings=settings,
+        engine=engine,
+        room=room,
+        hasher=hasher,
+        throttle=throttle,
+        rules=rules,
+        logins=Logins(engine, hasher, throttle, rules),
+        tokens=Tokens(settings.token_keys, lifetime),
+        stream=stream or StreamWatch(settings.stream),
+    )

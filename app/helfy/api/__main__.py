@@ -15,6 +15,8 @@ from helfy.api.server import CannotListenError, serve
 from helfy.api.settings import load_settings
 from helfy.api.stream import StreamWatch
 from helfy.config import ConfigError
+from helfy.database import connect
+from helfy.housekeeping import Housekeeper
 
 _HIGHEST_PORT = 65535
 
@@ -31,8 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
     # The watch tells what Kafka's state means; kafka-python would tell it at every attempt.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stream = StreamWatch(settings.stream)
-    app = create_app(settings, stream=stream)
+    pool = settings.database.pool_size
+    engine = connect(settings.database, settings.database_password, pool_size=pool)
+    app = create_app(settings, engine, stream)
+    housekeeper = Housekeeper(engine)
     stream.start()
+    housekeeper.start()
     try:
         serve(app, settings.server.host, options.port, settings.server.threads)
     except CannotListenError as error:
@@ -41,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         # Where Kafka is away its thread may be waiting for it, and dies with the process.
         stream.stop(timeout=0.5)
+        housekeeper.stop(timeout=0.5)
     return 0
 
 

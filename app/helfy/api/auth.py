@@ -1,87 +1,89 @@
 """``POST /login`` and ``POST /logout``."""
 
-from datetime import timedelta
-
 from flask import Response, jsonify, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from helfy import jsonlog
-from helfy.api import models
+from helfy import jsonlog, sessions
+from helfy.api import answers, models
 from helfy.api.errors import NotAuthenticatedError, request_fields
-from helfy.api.security import current_session
+from helfy.api.responses import FOR_EVERYBODY, FOR_USERS, WITH_BODY, WITH_PASSWORD
+from helfy.api.security import current_session, presented_session
 from helfy.api.services import services
-from helfy.api.sessions import Account, NewSession, find_account, open_session, revoke_session
-from helfy.api.tokens import new_session_id
+from helfy.hashing import BusyError
+from helfy.logins import Attempt, RefusedError
+from helfy.throttle import ThrottledError
 
 log = jsonlog.get(__name__)
 
 blueprint = APIBlueprint(
-    "auth",
-    __name__,
-    abp_tags=[Tag(name="auth", description="Sessions come and go")],
-    abp_responses={400: models.Error, 401: models.Error, 503: models.Error},
+    "auth", __name__, abp_tags=[Tag(name="auth", description="Sessions come and go")]
 )
 
 
 @blueprint.post(
-    "/login", operation_id="login", responses={200: models.LoginAnswer, 415: models.Error}
+    "/login",
+    operation_id="login",
+    responses={
+        200: models.LoginAnswer,
+        401: models.Error,
+        **FOR_EVERYBODY,
+        **WITH_BODY,
+        **WITH_PASSWORD,
+    },
 )
 def login(body: models.LoginRequest) -> Response:
     """Log in by username or email address.
 
     An unknown account, a disabled one and a wrong password get the same 401 after the same
-    work. The token is in the body and in the header `x-auth-token`.
+    work. The token is in the body and in the header `x-auth-token`. A token that the request
+    has is worth nothing from then on.
     """
-    # A throttle, when there is one, is asked here: before any work is done.
     here = services()
-    account = find_account(here.engine, body.username_or_email)
-    usable = account is not None and account.status == "active"
-    stored = account.password_hash if account is not None and usable else None
-    # No connection is held meanwhile: this takes longer than all statements together.
-    if not here.hasher.matches(body.password, stored) or account is None:
-        raise _refused(account, "wrong_password" if usable else None)
-    new_hash = None
-    if here.hasher.is_outdated(account.password_hash):
-        new_hash = here.hasher.hash(body.password)
-    new = NewSession(
-        session_id=new_session_id(),
-        lifetime=timedelta(seconds=here.settings.sessions.lifetime_seconds),
-        ip=request.remote_addr,
-        user_agent=request.user_agent.string,
+    user_agent = request.user_agent.string
+    attempt = Attempt(body.username_or_email, body.password, request.remote_addr, user_agent)
+    try:
+        with here.room.place():
+            opened = here.logins.open(attempt)
+    except RefusedError as error:
+        # What was typed as the username is not logged: now and then it is a password.
+        _log("invalid_credentials", userId=error.user_id, reason=str(error))
+        raise NotAuthenticatedError("invalid credentials") from None
+    except ThrottledError as error:
+        _log("throttled", retrySeconds=error.seconds)
+        raise
+    except BusyError:
+        _log("busy")
+        raise
+    before = presented_session()
+    if before is not None:
+        # Whoever logs in anew has done with it.
+        sessions.end(here.engine, before.id)
+    account = opened.account
+    _log("ok", userId=account.id, rehashed=opened.rehashed)
+    token = here.tokens.sign(opened.session_id)
+    shown = models.LoginAnswer(
+        token=token,
+        expires_at=opened.expires_at,
+        user=models.Account(id=account.id, username=account.username, email=account.email),
+        must_change_password=True if account.password_expired_at is not None else None,
     )
-    expires_at = open_session(here.engine, account, new, new_hash)
-    if expires_at is None:
-        raise _refused(account, "account_changed")
-    fields = request_fields("ok") | {"userId": account.id, "rehashed": new_hash is not None}
-    log.info("login", extra={"fields": fields})
-    token = here.tokens.sign(new.session_id)
-    user = models.Account(id=account.id, username=account.username, email=account.email)
-    answer = models.LoginAnswer(token=token, expires_at=expires_at, user=user)
-    response = jsonify(answer.model_dump(mode="json", by_alias=True))
+    response = jsonify(shown.model_dump(mode="json", by_alias=True, exclude_none=True))
     response.headers["x-auth-token"] = token
     return response
 
 
-@blueprint.post("/logout", operation_id="logout", responses={200: models.Message})
+@blueprint.post("/logout", operation_id="logout", responses={200: models.Message, **FOR_USERS})
 def logout() -> Response:
-    """Revoke the session of the token."""
-    session = current_session()
-    revoke_session(services().engine, session.id)
+    """End the session of the token."""
+    sessions.end(services().engine, current_session().id)
     log.info("logout", extra={"fields": request_fields("ok")})
-    return jsonify(models.Message().model_dump())
+    return answers.answer(models.Message())
 
 
-def _refused(account: Account | None, reason: str | None) -> NotAuthenticatedError:
-    """Log why, for the operator alone, and return the one answer.
-
-    What was typed as the username is not logged: now and then it is a password.
-    """
-    if account is None:
-        reason = "unknown_account"
-    fields = request_fields("invalid_credentials") | {
-        "userId": account.id if account is not None else None,
-        "reason": reason or "disabled_account",
-    }
-    log.warning("login", extra={"fields": fields})
-    return NotAuthenticatedError("invalid credentials")
+def _log(outcome: str, **more: object) -> None:
+    fields = {"fields": request_fields(outcome) | more}
+    if outcome == "ok":
+        log.info("login", extra=fields)
+    else:
+        log.warning("login", extra=fields)

@@ -3,25 +3,33 @@
 What went wrong inside is in the log under the same request id, never in the answer.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from flask import Flask, Response, g, jsonify, request
 from pydantic import ValidationError
-from werkzeug.exceptions import BadRequest, HTTPException, Unauthorized
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, Unauthorized
 from werkzeug.http import HTTP_STATUS_CODES
 
 from helfy import jsonlog
+from helfy.accounts import AccountError, FieldsError, InvalidError, UnknownUserError
 from helfy.api.models import Error
 from helfy.database import UNAVAILABLE, error_code
+from helfy.hashing import RETRY_SECONDS as BUSY_SECONDS
+from helfy.hashing import BusyError
+from helfy.throttle import ThrottledError
 
 log = jsonlog.get(__name__)
 
 RETRY_SECONDS = 5
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 _WRONG_TYPE = {
     "string_type": "must be a string",
     "string_unicode": "must be valid Unicode",
     "model_type": "must be an object",
+    "bool_type": "must be true or false",
+    "extra_forbidden": "is not known here",
 }
 
 
@@ -37,11 +45,17 @@ class NotAuthenticatedError(Unauthorized):
     """401, with the way to authenticate in ``WWW-Authenticate``."""
 
 
+class NotAllowedError(Forbidden):
+    """403: the session is good, but not for this."""
+
+
 def on_validation_error(error: ValidationError) -> None:
     """Raise an :class:`InputError` for what pydantic found (flask-openapi3's callback)."""
     fields: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        name = ".".join(str(part) for part in problem["loc"]) or "body"
+        name = ".".join(str(part) for part in problem["loc"])
+        # A field that is not known has the name that the client gave it.
+        name = name if _FIELD.fullmatch(name) else "body"
         fields.setdefault(name, _field_message(problem["type"], problem["msg"]))
     raise InputError(fields)
 
@@ -55,12 +69,18 @@ def answer(error: Exception) -> Response:
     """Turn any exception into its answer, and log it where it is ours and not the client's."""
     if isinstance(error, UNAVAILABLE):
         return _database_away(error)
+    if isinstance(error, AccountError):
+        return _account_error(error)
+    if isinstance(error, ThrottledError):
+        return _later(respond(429, str(error)), error.seconds)
+    if isinstance(error, BusyError):
+        return _later(respond(503, "busy, try again"), BUSY_SECONDS)
     if not isinstance(error, HTTPException) or error.code is None:
         log.error("request_failed", exc_info=error, extra={"fields": request_fields("error")})
         return respond(500, "internal error")
     fields = error.fields if isinstance(error, InputError) else None
-    ours = error.code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
-    message = (error.description if ours else None) or ""
+    ours = (BadRequest, Unauthorized, NotAllowedError)
+    message = (error.description if isinstance(error, ours) else None) or ""
     response = respond(error.code, message, fields)
     for name, value in error.get_headers():
         # Allow, Retry-After, WWW-Authenticate; the body is not werkzeug's HTML.
@@ -99,8 +119,18 @@ def _database_away(error: Exception) -> Response:
         "code": error_code(error),
     }
     log.error("database_unavailable", extra={"fields": fields})
-    response = respond(503, "the database is away, try again")
-    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return _later(respond(503, "the database is away, try again"), RETRY_SECONDS)
+
+
+def _account_error(error: AccountError) -> Response:
+    status = 404 if isinstance(error, UnknownUserError) else 409
+    if isinstance(error, InvalidError):
+        status = 400
+    return respond(status, str(error), error.fields if isinstance(error, FieldsError) else None)
+
+
+def _later(response: Response, seconds: int) -> Response:
+    response.headers["Retry-After"] = str(seconds)
     return response
 
 

@@ -1,12 +1,13 @@
 """The OpenAPI 3.1 document at ``/openapi.json``, made from the code."""
 
+import re
 from typing import Any
 
 from flask import Response, jsonify
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import SecuritySchemesDict
 
-from helfy.api.security import PUBLIC_ENDPOINTS
+from helfy.api.security import PUBLIC_ENDPOINTS, USER_ENDPOINTS
 
 SECURITY_SCHEMES: SecuritySchemesDict = {
     "token": {"type": "apiKey", "in": "header", "name": "x-auth-token"},
@@ -26,12 +27,19 @@ def register(app: OpenAPI) -> None:
 
 def _document(app: OpenAPI) -> dict[str, Any]:
     document = app.api_doc
-    endpoints = {rule.rule: rule.endpoint for rule in app.url_map.iter_rules()}
+    endpoints = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): rule.endpoint
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+    }
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            # From the list that is enforced, so that the document cannot say otherwise.
-            public = endpoints[path] in PUBLIC_ENDPOINTS
+        for method, operation in operations.items():
+            # From the lists that are enforced, so that the document cannot say otherwise.
+            endpoint = endpoints[path, method]
+            public = endpoint in PUBLIC_ENDPOINTS
             operation["security"] = [] if public else [{name: []} for name in SECURITY_SCHEMES]
+            if not public:
+                operation["x-role"] = "user" if endpoint in USER_ENDPOINTS else "admin"
             # flask-openapi3 writes a docstring's line ends as HTML.
             text = operation.get("description", "").removeprefix("<br/>")
             if text:

@@ -1,17 +1,23 @@
-"""``GET /profile``."""
+"""``GET /profile`` and ``PUT /profile/password``."""
 
-from flask import Response, jsonify
+from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from helfy.api import models
+from helfy import jsonlog, own_password
+from helfy.api import answers, models
+from helfy.api.errors import request_fields
+from helfy.api.responses import FOR_USERS, WITH_BODY, WITH_PASSWORD
 from helfy.api.security import current_session
+from helfy.api.services import services
+
+log = jsonlog.get(__name__)
 
 blueprint = APIBlueprint(
     "profile",
     __name__,
     abp_tags=[Tag(name="profile", description="One's own account")],
-    abp_responses={400: models.Error, 401: models.Error, 503: models.Error},
+    abp_responses=FOR_USERS,
 )
 
 
@@ -19,19 +25,32 @@ blueprint = APIBlueprint(
 def show() -> Response:
     """Show the account and the session that the token belongs to."""
     found = current_session()
-    answer = models.Profile.model_validate(
+    profile = models.Profile.model_validate(
         {
             "id": found.user_id,
             "username": found.username,
             "email": found.email,
             "role": found.role,
-            "createdAt": found.user_created_at,
-            "passwordChangedAt": found.password_changed_at,
-            "session": {
-                "id": found.id,
-                "createdAt": found.created_at,
-                "expiresAt": found.expires_at,
-            },
+            "must_change_password": found.password_expired_at is not None,
+            "created_at": found.user_created_at,
+            "password_changed_at": found.password_changed_at,
+            "session": answers.session(found),
         }
     )
-    return jsonify(answer.model_dump(mode="json", by_alias=True))
+    return answers.answer(profile)
+
+
+@blueprint.put(
+    "/profile/password",
+    operation_id="changePassword",
+    responses={200: models.Ended, **WITH_BODY, **WITH_PASSWORD},
+)
+def change_password(body: models.PasswordChange) -> Response:
+    """Change the own password, which ends all other sessions of the account."""
+    here, session = services(), current_session()
+    change = own_password.Change(body.current_password, body.new_password, request.remote_addr)
+    with here.room.place():
+        ended = own_password.change(here.engine, here.hasher, here.throttle, session, change)
+    fields = request_fields("ok") | {"targetId": session.user_id, "sessionsEnded": ended}
+    log.info("password_changed", extra={"fields": fields})
+    return answers.answer(models.Ended(ended=ended))

@@ -1,15 +1,22 @@
-"""Default deny: without a valid session only the endpoints listed here answer."""
+"""Default deny, twice: what is not listed here needs a session, and a session of an admin."""
 
 from typing import NoReturn
 
 from flask import Flask, g, request
 
-from helfy.api.errors import NotAuthenticatedError
+from helfy.api.errors import NotAllowedError, NotAuthenticatedError
 from helfy.api.services import services
-from helfy.api.sessions import ActiveSession, find_session
-from helfy.api.tokens import InvalidTokenError
+from helfy.sessions import ActiveSession, find
+from helfy.tokens import InvalidTokenError
 
-PUBLIC_ENDPOINTS = frozenset({"auth.login", "health.live", "health.ready", "openapi"})
+PUBLIC_ENDPOINTS = frozenset(
+    {"auth.login", "health.live", "health.ready", "openapi", "docs", "docs_file"}
+)
+"""These need nothing."""
+MUST_CHANGE_ENDPOINTS = frozenset({"auth.logout", "profile.show", "profile.change_password"})
+"""All that is left to somebody who has to change the password first."""
+USER_ENDPOINTS = MUST_CHANGE_ENDPOINTS | {"sessions.show", "sessions.end", "sessions.end_others"}
+"""These need a session of anybody. All others are for admins."""
 
 
 def register(app: Flask) -> None:
@@ -30,16 +37,29 @@ def _require_session() -> None:
     # An unknown path or method has no endpoint: it is answered by 404 or 405.
     if request.routing_exception is not None or request.endpoint in PUBLIC_ENDPOINTS:
         return
+    g.session = presented_session()
+    if g.session is None:
+        _refuse()
+    _check_allowed(g.session)
+
+
+def presented_session() -> ActiveSession | None:
+    """Return the session whose token the request has, if it has one and the session is good."""
     token = _presented_token()
     if token is None:
-        _refuse()
+        return None
     try:
         session_id = services().tokens.read(token)
     except InvalidTokenError:
-        _refuse()
-    g.session = find_session(services().engine, session_id)
-    if g.session is None:
-        _refuse()
+        return None
+    return find(services().engine, session_id, services().rules)
+
+
+def _check_allowed(session: ActiveSession) -> None:
+    if session.password_expired_at is not None and request.endpoint not in MUST_CHANGE_ENDPOINTS:
+        raise NotAllowedError("the password must be changed first")
+    if session.role != "admin" and request.endpoint not in USER_ENDPOINTS:
+        raise NotAllowedError("this needs the role admin")
 
 
 def _presented_token() -> str | None:

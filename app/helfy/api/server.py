@@ -21,6 +21,7 @@ from waitress import create_server, wasyncore  # type: ignore[import-untyped]
 
 from helfy import jsonlog, sdnotify
 from helfy.api.hooks import LONGEST_BODY_BYTES
+from helfy.api.refusals import Channel
 
 log = jsonlog.get(__name__)
 
@@ -91,7 +92,7 @@ def serve(app: Flask, host: str, port: int, threads: int) -> None:
 
 
 def _listen(app: Flask, host: str, port: int, threads: int) -> Any:
-    return create_server(
+    server = create_server(
         app,
         host=host,
         port=port,
@@ -107,6 +108,8 @@ def _listen(app: Flask, host: str, port: int, threads: int) -> Any:
         # select() cannot see descriptors beyond 1023.
         asyncore_use_poll=True,
     )
+    server.channel_class = Channel
+    return server
 
 
 def _install_handlers(server: Any, stop: _Stop) -> None:

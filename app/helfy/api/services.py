@@ -7,8 +7,12 @@ from sqlalchemy import Engine
 
 from helfy.api.settings import Settings
 from helfy.api.stream import StreamWatch
-from helfy.api.tokens import Tokens
+from helfy.hashing import HashRoom
+from helfy.logins import Logins
 from helfy.passwords import Hasher
+from helfy.sessions import Rules
+from helfy.throttle import Throttle
+from helfy.tokens import Tokens
 
 _KEY = "helfy"
 
@@ -19,7 +23,11 @@ class Services:
 
     settings: Settings
     engine: Engine
+    room: HashRoom
     hasher: Hasher
+    throttle: Throttle
+    rules: Rules
+    logins: Logins
     tokens: Tokens
     stream: StreamWatch
 

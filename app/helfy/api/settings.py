@@ -6,17 +6,19 @@ with one key a line, newest first. There is no default for either.
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from helfy.config import CREDENTIALS_VARIABLE, ConfigError, Section, credential, load
 from helfy.database import PooledDatabase
 from helfy.passwords import HIGHEST_COST, LOWEST_COST
+from helfy.throttle import Limits
 
 _SHORTEST_KEY = 32
 _HIGHEST_PORT = 65535
 _DAY_SECONDS = 86400
+_THREADS_LEFT = 2
 
 
 def _network(value: str) -> str:
@@ -59,12 +61,20 @@ class Sessions(Section):
     """The table ``[sessions]``."""
 
     lifetime_seconds: Annotated[int, Field(ge=60, le=90 * _DAY_SECONDS)] = 43200
+    """From the login on, whatever is done."""
+    idle_seconds: Annotated[int, Field(ge=120, le=90 * _DAY_SECONDS)] = 3600
+    """Without a request; that there was one is noted once a minute, hence no less than two."""
 
 
 class Passwords(Section):
     """The table ``[passwords]``."""
 
     bcrypt_cost: Annotated[int, Field(ge=LOWEST_COST, le=HIGHEST_COST)] = 12
+    concurrent_hashes: Annotated[int, Field(ge=1, le=63)] = 1
+    """Hashes at once in this process: of a machine's cores, its share."""
+    waiting_requests: Annotated[int, Field(ge=0, le=62)] | None = None
+    """Requests that may wait for a hash; whoever comes then gets a 503 at once. By default as
+    many as leave two threads for everything else."""
 
 
 class Stream(Section):
@@ -86,6 +96,25 @@ class ApiFile(Section):
     sessions: Sessions = Sessions()
     passwords: Passwords = Passwords()
     stream: Stream = Stream()
+    throttle: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _threads_are_left(self) -> Self:
+        hashing = self.passwords.concurrent_hashes + (self.passwords.waiting_requests or 0)
+        if hashing >= self.server.threads > 1:
+            raise ValueError(
+                f"passwords.concurrent_hashes + passwords.waiting_requests ({hashing}) must be "
+                f"less than server.threads ({self.server.threads}): a flood of logins would "
+                f"leave no thread for anything else"
+            )
+        return self
+
+    @property
+    def waiting_requests(self) -> int:
+        """Requests that may wait for a hash, worked out where it is not set."""
+        if self.passwords.waiting_requests is not None:
+            return self.passwords.waiting_requests
+        return max(0, self.server.threads - self.passwords.concurrent_hashes - _THREADS_LEFT)
 
 
 class Settings(ApiFile):
@@ -105,6 +134,7 @@ def load_settings(path: Path) -> Settings:
         sessions=file.sessions,
         passwords=file.passwords,
         stream=file.stream,
+        throttle=file.throttle,
         database_password=SecretStr(credential("database_password")),
         token_keys=_token_keys(credential("token_keys")),
     )

@@ -11,12 +11,12 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, inspect, select
 
 from helfy.accounts import email_problem, normalise, username_problem
 from helfy.migrations.runner import MigrationError
 from helfy.passwords import Hasher, encode
-from helfy.schema import users
+from helfy.schema import seeded_accounts, users
 
 
 class SeedAccount(BaseModel):
@@ -68,16 +68,22 @@ def seed(
 ) -> list[str]:
     """Insert the accounts whose username does not exist and return their usernames.
 
-    An existing account is never touched, whatever else of it differs. With ``dry_run``
+    An existing account is never touched, whatever else of it differs, and one that was made
+    here before does not come again, whether it was renamed or deleted. With ``dry_run``
     nothing is inserted, and what would be is returned.
 
     Raises:
         MigrationError: the email address of a new account belongs to another one.
     """
     created: list[str] = []
+    before = _seeded(connection)
     for account in accounts:
         username, email = normalise(account.username), normalise(account.email)
-        if username in created or _exists(connection, "username", username):
+        if username in before or username in created:
+            continue
+        if _exists(connection, "username", username):
+            _note(connection, username, dry_run=dry_run)
+            before.add(username)
             continue
         if _exists(connection, "email", email):
             raise MigrationError(
@@ -91,6 +97,7 @@ def seed(
                 "role": account.role,
             }
             connection.execute(insert(users).values(row))
+        _note(connection, username, dry_run=dry_run)
         created.append(username)
     return created
 
@@ -98,3 +105,15 @@ def seed(
 def _exists(connection: Connection, column: str, value: str) -> bool:
     query = select(users.c.id).where(users.c[column] == value)
     return connection.execute(query).first() is not None
+
+
+def _seeded(connection: Connection) -> set[str]:
+    # In a rehearsal the tables may still be those of the release before.
+    if not inspect(connection).has_table(seeded_accounts.name):
+        return set()
+    return set(connection.execute(select(seeded_accounts.c.username)).scalars())
+
+
+def _note(connection: Connection, username: str, *, dry_run: bool) -> None:
+    if not dry_run:
+        connection.execute(insert(seeded_accounts).values(username=username))

@@ -1,12 +1,13 @@
 """The API's tests: an application on a migrated database with three accounts in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from api_process import Process
 from api_support import COST, HASH, KEY, Log, MakeApp, migrate_options, services_of
 from flask import Flask
 from flask.testing import FlaskClient
@@ -17,6 +18,7 @@ from helfy.api import create_app
 from helfy.api.settings import Settings
 from helfy.database import Database, connect
 from helfy.migrations.__main__ import main as migrate
+from helfy.schema import metadata
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +39,7 @@ def database(_migrated: MariaDB) -> MariaDB:
     ]
     with closing(_migrated.connect("helfy")) as connection, connection.cursor() as cursor:
         # Not TRUNCATE: that takes a third of a second, each time.
-        for table in ("users", "sessions", "session_activity"):
+        for table in metadata.tables:
             cursor.execute(f"DELETE FROM {table}")
         cursor.executemany(
             "INSERT INTO users (id, username, email, password_hash, role, status)"
@@ -85,6 +87,26 @@ def app(make_app: MakeApp) -> Flask:
 def client(app: Flask) -> FlaskClient:
     """Its client."""
     return app.test_client()
+
+
+@pytest.fixture
+def processes(tmp_path: Path, database: MariaDB) -> Iterator[Callable[..., Process]]:
+    """Start processes of the API, each with more settings where wanted."""
+    made: list[Process] = []
+
+    def make(more: str = "") -> Process:
+        made.append(Process(tmp_path / f"process-{len(made)}", database, more))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.clean_up()
+
+
+@pytest.fixture
+def process(processes: Callable[..., Process]) -> Process:
+    """A running process."""
+    return processes()
 
 
 @pytest.fixture

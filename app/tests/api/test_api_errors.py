@@ -1,5 +1,7 @@
 """One shape for every error; everything closed that is not public."""
 
+import re
+
 import pytest
 from api_support import Log, assert_error, login, token_of
 from flask import Flask
@@ -13,19 +15,25 @@ def test_without_a_session_nothing_but_the_public_endpoints_answers(app: Flask) 
     refused = []
     for rule in app.url_map.iter_rules():
         for method in rule.methods or ():
-            response = client.open(rule.rule, method=method)
+            with client.open(re.sub("<.*?>", "1", rule.rule), method=method) as response:
+                status = response.status_code
             if rule.endpoint in PUBLIC_ENDPOINTS:
-                assert response.status_code != 401 or rule.endpoint == "auth.login"
+                assert status != 401 or rule.endpoint == "auth.login"
             else:
-                assert response.status_code == 401
+                assert status == 401
                 refused.append(rule.rule)
-    assert {"/profile", "/logout"} <= set(refused)
+    assert {"/profile", "/logout", "/sessions", "/users", "/users/<int:user_id>"} <= set(refused)
 
 
 def test_an_endpoint_that_nobody_thought_about_is_closed(app: Flask) -> None:
     app.add_url_rule("/new", view_func=lambda: "open")
 
-    assert_error(app.test_client().get("/new"), 401, "a valid token is needed")
+    client = app.test_client()
+    assert_error(client.get("/new"), 401, "a valid token is needed")
+    user = {"x-auth-token": token_of(client)}
+    assert_error(client.get("/new", headers=user), 403, "this needs the role admin")
+    admin = {"x-auth-token": token_of(client, "root")}
+    assert client.get("/new", headers=admin).text == "open"
 
 
 def test_a_bug_shows_nothing_but_its_request_id(app: Flask, log: Log) -> None:
@@ -34,12 +42,12 @@ def test_a_bug_shows_nothing_but_its_request_id(app: Flask, log: Log) -> None:
 
     app.add_url_rule("/bug", view_func=fail)
     client = app.test_client()
-    response = client.get("/bug", headers={"x-auth-token": token_of(client)})
+    response = client.get("/bug", headers={"x-auth-token": token_of(client, "root")})
 
     assert_error(response, 500, "internal error")
     [line] = log.lines("request_failed")
     assert line["requestId"] == response.json["requestId"]
-    assert (line["level"], line["userId"]) == ("error", 1)
+    assert (line["level"], line["userId"]) == ("error", 3)
     assert "innards" in log.text
 
 

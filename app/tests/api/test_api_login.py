@@ -20,8 +20,8 @@ from flask.testing import FlaskClient
 from mariadb_server import MariaDB
 
 from helfy.api.settings import Passwords, Sessions
-from helfy.api.tokens import fingerprint
 from helfy.passwords import Hasher
+from helfy.tokens import fingerprint
 
 NEW_KEY = "n" * 32
 

@@ -17,6 +17,7 @@ from helfy.migrations import runner
 from helfy.migrations.__main__ import main as migrate
 from helfy.passwords import Hasher
 
+HEAD = "0002"
 ADMIN = {
     "username": "Admin",
     "email": "Admin@Example.com",
@@ -38,15 +39,15 @@ def test_current_and_upgrade_say_what_there_is_to_do(
     options: list[str], capsys: pytest.CaptureFixture[str], mariadb: MariaDB
 ) -> None:
     current = run_migrate(capsys, *options, "current")
-    assert current == {"current": None, "head": "0001", "pending": 1, "known": True}
+    assert current == {"current": None, "head": HEAD, "pending": 2, "known": True}
     assert mariadb.execute("SHOW TABLES", database="fresh") == [], "current changes nothing"
 
     upgraded = run_migrate(capsys, *options, "upgrade")
-    assert upgraded == {"changed": True, "from": None, "to": "0001"}
+    assert upgraded == {"changed": True, "from": None, "to": HEAD}
     again = run_migrate(capsys, *options, "upgrade")
-    assert again == {"changed": False, "from": "0001", "to": "0001"}
+    assert again == {"changed": False, "from": HEAD, "to": HEAD}
     current = run_migrate(capsys, *options, "current")
-    assert current == {"current": "0001", "head": "0001", "pending": 0, "known": True}
+    assert current == {"current": HEAD, "head": HEAD, "pending": 0, "known": True}
 
 
 def test_a_database_newer_than_the_release_is_left_alone(
@@ -56,7 +57,7 @@ def test_a_database_newer_than_the_release_is_left_alone(
     mariadb.execute("UPDATE alembic_version SET version_num = '9999'", database="fresh")
 
     current = run_migrate(capsys, *options, "current")
-    assert current == {"current": "9999", "head": "0001", "pending": 0, "known": False}
+    assert current == {"current": "9999", "head": HEAD, "pending": 0, "known": False}
     assert migrate([*options, "upgrade"]) == 1
     assert "9999" in capsys.readouterr().err
 
@@ -72,7 +73,7 @@ def test_two_upgrades_at_once_do_not_collide(options: list[str], mariadb: MariaD
 
     assert [process.returncode for process in both] == [0, 0], results
     assert sorted(json.loads(out)["changed"] for out, _ in results) == [False, True]
-    assert mariadb.execute("SELECT * FROM alembic_version", database="fresh") == [("0001",)]
+    assert mariadb.execute("SELECT * FROM alembic_version", database="fresh") == [(HEAD,)]
 
 
 def test_the_lock_is_waited_for_and_let_go(engine: sa.Engine, mariadb: MariaDB) -> None:
@@ -117,9 +118,37 @@ def test_seed_makes_what_is_missing_and_touches_nothing_else(
         assert again == {"changed": False, "created": []}
     assert mariadb.execute(query, database="fresh") == [row]
 
+    mariadb.execute("UPDATE users SET username = 'boss'", database="fresh")
+    for more in ([], ["--dry-run"]):
+        renamed = run_migrate(capsys, *seed(monkeypatch, options, [ADMIN], *more))
+        assert renamed == {"changed": False, "created": []}, "it has a new name, not a new self"
+    mariadb.execute(
+        "UPDATE users SET username = 'admin', updated_at = %s", row[4], database="fresh"
+    )
+
     assert migrate(seed(monkeypatch, options, [ADMIN | {"username": "second"}])) == 1
     assert "account second: its email" in capsys.readouterr().err
     assert mariadb.execute(query, database="fresh") == [row]
+
+
+def test_a_deleted_account_does_not_come_again_with_its_known_password(
+    options: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    mariadb: MariaDB,
+) -> None:
+    run_migrate(capsys, *options, "upgrade")
+    run_migrate(capsys, *seed(monkeypatch, options, [ADMIN]))
+    # As if the release before had made it, which kept no list.
+    mariadb.execute("DELETE FROM seeded_accounts", database="fresh")
+    again = run_migrate(capsys, *seed(monkeypatch, options, [ADMIN, ADMIN]))
+    assert again == {"changed": False, "created": []}
+    mariadb.execute("DELETE FROM users", database="fresh")
+
+    again = run_migrate(capsys, *seed(monkeypatch, options, [ADMIN]))
+
+    assert again == {"changed": False, "created": []}
+    assert mariadb.execute("SELECT * FROM users", database="fresh") == []
 
 
 @pytest.mark.parametrize(

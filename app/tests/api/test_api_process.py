@@ -1,116 +1,17 @@
 """The real process: HTTP through Waitress, systemd's notices, and a clean stop."""
 
 import contextlib
-import http.client
 import json
-import os
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from api_support import KEY, PASSWORD
-from mariadb_server import API_PASSWORD, MariaDB
-
-APP = Path(__file__).parents[2]
-DEADLINE_SECONDS = 30
-
-
-def write_settings(home: Path, database_port: int) -> None:
-    """Write the settings file and the credentials."""
-    (home / "database_password").write_text(API_PASSWORD)
-    (home / "token_keys").write_text(KEY)
-    (home / "api.toml").write_text(
-        f'[database]\nport = {database_port}\nuser = "helfy_api"\n'
-        "[passwords]\nbcrypt_cost = 4\n"
-        '[stream]\nbootstrap_servers = ["127.0.0.1:1"]\n'
-    )
-
-
-def command(home: Path) -> list[str]:
-    """Return the command line, but for the port."""
-    return [sys.executable, "-m", "helfy.api", "--config", str(home / "api.toml")]
-
-
-class Process:
-    """``python -m helfy.api`` on a free port."""
-
-    def __init__(self, home: Path, database: MariaDB) -> None:
-        write_settings(home, database.port)
-        self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notices.bind(str(home / "notify"))
-        self._notices.settimeout(DEADLINE_SECONDS)
-        self._process = subprocess.Popen(
-            [*command(home), "--port", "0"],
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(APP),
-                "CREDENTIALS_DIRECTORY": str(home),
-                "NOTIFY_SOCKET": str(home / "notify"),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.notice() == "READY=1", self._process.communicate()
-        assert self._process.stdout is not None
-        first = json.loads(self._process.stdout.readline())
-        assert first["action"] == "listening"
-        self.port = int(first["port"])
-
-    def notice(self) -> str:
-        """Wait for systemd's next notice."""
-        return self._notices.recv(1000).decode()
-
-    def connect(self) -> http.client.HTTPConnection:
-        """Return a connection; not yet made."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
-
-    def ask(self, method: str, path: str, **more: Any) -> tuple[int, dict[str, str], Any]:
-        """Make a request on a connection of its own; return status, headers and JSON."""
-        with contextlib.closing(self.connect()) as connection:
-            connection.request(method, path, **more)
-            response = connection.getresponse()
-            return response.status, dict(response.headers), json.loads(response.read())
-
-    def login(self) -> tuple[int, dict[str, str], Any]:
-        """Log in as alice, by way of a proxy."""
-        return self.ask(
-            "POST",
-            "/login",
-            body=json.dumps({"usernameOrEmail": "alice", "password": PASSWORD}),
-            headers={"Content-Type": "application/json", "X-Forwarded-For": "203.0.113.9"},
-        )
-
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        self._process.send_signal(signal.SIGTERM)
-
-    def finish(self) -> tuple[int, list[dict[str, Any]], str]:
-        """Wait for the end; return the exit status, the log's lines and stderr."""
-        out, err = self._process.communicate(timeout=DEADLINE_SECONDS)
-        return self._process.returncode, [json.loads(line) for line in out.splitlines()], err
-
-    def clean_up(self) -> None:
-        """End whatever is left."""
-        self._notices.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
-
-
-@pytest.fixture
-def process(tmp_path: Path, database: MariaDB) -> Iterator[Process]:
-    """A running process."""
-    made = Process(tmp_path, database)
-    yield made
-    made.clean_up()
+from api_process import APP, DEADLINE_SECONDS, Process, command, write_settings
+from mariadb_server import MariaDB
 
 
 def test_login_to_sigterm(process: Process) -> None:
@@ -224,3 +125,32 @@ def test_an_address_in_use_is_named(tmp_path: Path) -> None:
         )
     assert done.returncode == 1
     assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "message"),
+    [
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 33_000, 431, "header fields too large"),
+        (b"POST /login HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", 413, "entity too large"),
+        (b"POST /login HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "bad request"),
+        (b"<script>alert(1)</script>\r\n\r\n", 400, "bad request"),
+    ],
+)
+def test_what_waitress_refuses_is_json_too(
+    process: Process, request_bytes: bytes, status: int, message: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", process.port), DEADLINE_SECONDS) as connection:
+        parts: list[bytes] = []
+        # Waitress may close before it has read all: the reset comes after the answer.
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(request_bytes)
+            while part := connection.recv(65536):
+                parts.append(part)
+    answer = b"".join(parts)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"HTTP/1.1 {status} " in head.decode() or f"HTTP/1.0 {status} " in head.decode()
+    assert b"application/json" in head
+    assert b"script" not in answer
+    told = json.loads(body)
+    assert message in told["message"]
+    assert f"X-Request-ID: {told['requestId']}".lower() in head.decode().lower()

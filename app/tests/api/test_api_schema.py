@@ -14,7 +14,11 @@ from helfy.migrations import runner
 from helfy.schema import CAPTURE_IGNORED_TABLES, CAPTURE_LEFT_OUT, metadata
 
 SECRET = re.compile(r"hash|token|secret|passw|pwd|pass_|key|salt|otp|credential|pin$|code")
-NOT_SECRET = {"users.password_changed_at", "users.password_rehashed_at"}
+NOT_SECRET = {
+    "users.password_changed_at",
+    "users.password_rehashed_at",
+    "users.password_expired_at",
+}
 
 
 def test_no_column_named_like_a_secret_is_captured() -> None:

@@ -24,8 +24,18 @@ user = "helfy_api"
 pool_size = 4
 [sessions]
 lifetime_seconds = 3600
+idle_seconds = 600
 [passwords]
 bcrypt_cost = 10
+concurrent_hashes = 2
+waiting_requests = 1
+[throttle]
+pair_attempts = 5
+pair_seconds = 30
+address_attempts = 50
+address_seconds = 5
+account_attempts = 20
+account_seconds = 60
 [stream]
 bootstrap_servers = ["k1:9092", "[::1]:9092"]
 topic = "changes"
@@ -51,7 +61,10 @@ def test_defaults(file: Path) -> None:
     assert (settings.server.host, settings.server.threads) == ("127.0.0.1", 8)
     assert (settings.database.host, settings.database.port) == ("127.0.0.1", 3306)
     assert settings.sessions.lifetime_seconds == 43200
+    assert settings.sessions.idle_seconds == 3600
     assert settings.passwords.bcrypt_cost == 12
+    assert (settings.passwords.concurrent_hashes, settings.waiting_requests) == (1, 5)
+    assert (settings.throttle.pair_attempts, settings.throttle.pair_seconds) == (10, 60)
     assert settings.stream.topic == "tidb_changes"
     assert settings.database_password.get_secret_value() == "pw-of-the-api"
     assert [key.get_secret_value() for key in settings.token_keys] == [NEW, OLD]
@@ -64,6 +77,8 @@ def test_every_key(file: Path) -> None:
     assert settings.server.trusted_proxies == ("127.0.0.1", "10.0.0.0/24", "::1")
     assert settings.database.port == 4000
     assert settings.stream.bootstrap_servers == ("k1:9092", "[::1]:9092")
+    assert settings.waiting_requests == 1
+    assert settings.throttle.account_seconds == 60
 
 
 def test_settings_are_frozen_and_hide_their_secrets(file: Path) -> None:
@@ -92,6 +107,10 @@ def test_settings_are_frozen_and_hide_their_secrets(file: Path) -> None:
         ("[passwords]\nbcrypt_cost = 3\n", "passwords.bcrypt_cost = 3: must be greater"),
         ("[passwords]\nbcrypt_cost = 16\n", "passwords.bcrypt_cost = 16: must be less"),
         ("[sessions]\nlifetime_seconds = 1\n", "sessions.lifetime_seconds = 1: must be"),
+        ("[sessions]\nidle_seconds = 60\n", "sessions.idle_seconds = 60: must be greater"),
+        ("[throttle]\npair_attempts = 0\n", "throttle.pair_attempts = 0: must be greater"),
+        ("[passwords]\nwaiting_requests = 8\n", "(9) must be less than server.threads (8)"),
+        ("[passwords]\nconcurrent_hashes = 8\n", "(8) must be less than server.threads (8)"),
         ("[stream]\nbootstrap_servers = []\n", "stream.bootstrap_servers = []: "),
         ('[stream]\nbootstrap_servers = ["kafka"]\n', 'bootstrap_servers.0 = "kafka": must be'),
         ('[stream]\ntopic = "a b"\n', 'stream.topic = "a b": '),
@@ -117,6 +136,13 @@ def test_all_faults_are_told_at_once(file: Path) -> None:
 
     assert len(str(refusal.value).splitlines()) == 3
     assert f"{file}: database: is missing" in str(refusal.value)
+
+
+@pytest.mark.parametrize(("threads", "waiting"), [(64, 61), (8, 5), (3, 0), (2, 0), (1, 0)])
+def test_threads_are_left_for_what_does_not_hash(file: Path, threads: int, waiting: int) -> None:
+    file.write_text(f"[server]\nthreads = {threads}\n{MINIMAL}")
+
+    assert load_settings(file).waiting_requests == waiting
 
 
 @pytest.mark.parametrize("name", ["database_password", "token_keys"])

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from api_support import MakeApp, login, profile, run_migrate, token_of
+from api_support import MakeApp, login, profile, run_migrate, services_of, token_of
 from mariadb_server import MariaDB
 from sqlalchemy.dialects.mysql.base import MySQLDialect
+
+from helfy import housekeeping
 
 VERSION = "8.0.11-TiDB-v8.5.7"
 # In MariaDB's grammar, or newer MySQL's, and not in TiDB's, or without effect there.
@@ -80,5 +82,18 @@ def test_the_api_sends_what_tidb_takes(statements: list[str], make_app: MakeApp)
     assert login(client, "alice", "wrong").status_code == 401
     assert client.post("/logout", headers={"x-auth-token": token}).status_code == 200
     assert client.get("/health/ready").status_code == 200
+    admin = {"x-auth-token": token_of(client, "root")}
+    new = {"username": "dora", "email": "dora@example.com", "password": "a good password"}
+    made = client.post("/users", json=new, headers=admin)
+    assert made.status_code == 201
+    for method, path, body in (
+        ("GET", "/users?search=dora", None),
+        ("PATCH", made.headers["Location"], {"role": "admin"}),
+        ("DELETE", made.headers["Location"], None),
+        ("GET", "/sessions", None),
+        ("DELETE", "/sessions", None),
+    ):
+        assert client.open(path, method=method, json=body, headers=admin).status_code == 200
+    housekeeping.tidy(services_of(client.application).engine)
     assert [sent for sent in statements if UNKNOWN.search(sent)] == []
     assert any(sent.startswith("INSERT INTO sessions") for sent in statements)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from api_support import (
     KEY,
+    PASSWORD,
     Log,
     MakeApp,
     login,
@@ -16,7 +17,7 @@ from flask.testing import FlaskClient
 from mariadb_server import MariaDB
 from pydantic import SecretStr
 
-from helfy.api.tokens import InvalidTokenError, Tokens
+from helfy.tokens import InvalidTokenError, Tokens
 
 NEW_KEY = "n" * 32
 
@@ -27,7 +28,8 @@ def test_profile_shows_the_account_and_the_session(client: FlaskClient) -> None:
     body = profile(client, answer["token"]).json
 
     assert set(body) == {
-        "id", "username", "email", "role", "createdAt", "passwordChangedAt", "session"
+        "id", "username", "email", "role", "mustChangePassword", "createdAt",
+        "passwordChangedAt", "session",
     }  # fmt: skip
     assert (body["id"], body["username"], body["role"]) == (1, "alice", "user")
     assert body["session"]["expiresAt"] == answer["expiresAt"]
@@ -55,6 +57,20 @@ def test_logout_revokes_this_session_and_no_other(client: FlaskClient, log: Log)
     assert profile(client, other).status_code == 200
     [line] = log.lines("logout")
     assert (line["userId"], line["outcome"]) == (1, "ok")
+
+
+def test_a_login_ends_the_session_that_it_is_made_in(client: FlaskClient) -> None:
+    mine, other = token_of(client), token_of(client)
+    headers = {"x-auth-token": mine}
+    body = {"usernameOrEmail": "alice", "password": "wrong"}
+    assert client.post("/login", json=body, headers=headers).status_code == 401
+    assert profile(client, mine).status_code == 200
+
+    body["password"] = PASSWORD
+    answer = client.post("/login", json=body, headers=headers)
+
+    assert [profile(client, token).status_code for token in (mine, other)] == [401, 200]
+    assert profile(client, answer.json["token"]).status_code == 200
 
 
 def test_an_expired_session_is_refused(client: FlaskClient, database: MariaDB) -> None:

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Measure what logins cost: how many a second, and what a flood of them leaves of the rest.
+
+On the API's machine: first how long one check of a password takes with nothing else running, then
+logins through nginx for a while, by as many clients as keep every process busy, and at the same
+time somebody looking at his profile. What the machine could do at best is cores / time of a check.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
+
+from commit_to_line import percentile
+from machine import MachineError
+from machines import Machines
+
+SHARE: Final = 0.95
+PROFILE_MS: Final = 50
+PROGRAM: Final = r"""
+import http.client, json, os, statistics, sys, threading, time
+sys.path.insert(0, "/opt/helfy/current/lib")
+import bcrypt
+given = json.load(sys.stdin)
+hashed = bcrypt.hashpw(b"x", bcrypt.gensalt(given["cost"]))
+def check():
+    begun = time.perf_counter()
+    bcrypt.checkpw(b"y", hashed)
+    return time.perf_counter() - begun
+one = min(check() for _ in range(5))
+
+def ask(connection, method, path, body=None, token=None):
+    headers = {"Content-Type": "application/json", "User-Agent": given["agent"]}
+    if token:
+        headers["x-auth-token"] = token
+    connection.request(method, path, body and json.dumps(body), headers)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+def connect():
+    return http.client.HTTPConnection(given["host"], given["port"], timeout=60)
+
+credentials = {"usernameOrEmail": given["username"], "password": given["password"]}
+status, body = ask(connect(), "POST", "/login", credentials)
+assert status == 200, body
+token, counts, waits, stop = body["token"], [], [], threading.Event()
+def flood():
+    link = connect()
+    while not stop.is_set():
+        status, _ = ask(link, "POST", "/login", credentials)
+        counts.append(status)
+        if status == 503:
+            time.sleep(0.05)
+clients = [threading.Thread(target=flood) for _ in range(given["clients"])]
+for client in clients:
+    client.start()
+link = connect()
+time.sleep(2)
+counts.clear()
+begun = time.perf_counter()
+while time.perf_counter() < begun + given["seconds"]:
+    started = time.perf_counter()
+    assert ask(link, "GET", "/profile", token=token)[0] == 200
+    waits.append(time.perf_counter() - started)
+    time.sleep(0.05)
+took = time.perf_counter() - begun
+done = list(counts)
+stop.set()
+for client in clients:
+    client.join()
+print(json.dumps({"check": one, "cores": os.cpu_count(), "seconds": took, "profiles": waits,
+                  "counts": {str(s): done.count(s) for s in set(done)}}))
+"""
+
+
+def main() -> int:
+    """Measure and print; the exit status is 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=20, help="(default: %(default)s)")
+    parser.add_argument("--clients", type=int, default=8, help="(default: %(default)s)")
+    parser.add_argument("--inventory", help="its folder (default: inventory/current)")
+    options = parser.parse_args()
+    if options.inventory:
+        os.environ["HELFY_INVENTORY"] = str(Path(options.inventory).resolve())
+    machines = Machines()
+    agent = "helfy-tests/bench-login"
+    try:
+        place, client = machines.of("api")[0], machines.of("client")[0]
+        accounts = place.vars["helfy_api_seed_accounts"]
+        if not accounts:
+            raise MachineError("this inventory is not a lab: it has no account to log in with")
+        given = {
+            "host": client.vars["ansible_host"],
+            "port": client.vars["nginx_port"],
+            "cost": place.vars["helfy_api_bcrypt_cost"],
+            "username": accounts[0]["username"],
+            "password": accounts[0]["password"],
+            "seconds": options.seconds,
+            "clients": options.clients,
+            "agent": agent,
+        }
+        found = place.python(PROGRAM, given, seconds=120 + options.seconds)
+        machines.of("mariadb")[0].sql(f"DELETE FROM sessions WHERE user_agent = '{agent}'")
+    finally:
+        machines.close()
+    best = found["cores"] / found["check"]
+    rate = found["counts"].get("200", 0) / found["seconds"]
+    slow = percentile(found["profiles"], 0.99) * 1000
+    print(f"one check of a password  {found['check'] * 1000:8.1f} ms on {found['cores']} cores")
+    print(f"answers to logins        {found['counts']} in {found['seconds']:.1f} s")
+    print(
+        f"logins a second          {rate:8.2f}, {rate / best:.0%} of {best:.2f} (goal: {SHARE:.0%})"
+    )
+    print(f"profile p99 meanwhile    {slow:8.1f} ms (goal: {PROFILE_MS} ms)")
+    good = rate >= SHARE * best and slow < PROFILE_MS
+    print(f"goals: {'reached' if good else 'missed'}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
