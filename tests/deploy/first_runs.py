@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from machine import ROOT, Machine, MachineError, wait_for
 from machines import Machines
