@@ -55,6 +55,9 @@ class Play:
         return {match[1] for match in found if match and match[1]}
 
 
+_COLOURS: Final = ("ANSIBLE_FORCE_COLOR", "PY_COLORS", "FORCE_COLOR", "CLICOLOR_FORCE")
+
+
 def command(name: str, *arguments: str) -> list[str]:
     """Give the command line of a playbook."""
     program = Path(sys.executable).with_name("ansible-playbook")
@@ -63,7 +66,9 @@ def command(name: str, *arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Give an environment in which skipped tasks are told, and nothing is in colour."""
-    return {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "1"}
+    # Molecule forces colours on what it starts.
+    kept = {name: value for name, value in os.environ.items() if name not in _COLOURS}
+    return {**kept, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "1"}
 
 
 def play(name: str, *arguments: str, seconds: float = SECONDS) -> Play:
