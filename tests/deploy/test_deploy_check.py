@@ -10,6 +10,8 @@ from machine import ROOT, Machine
 from machines import inventory
 from plays import Play, play
 
+pytestmark = pytest.mark.long
+
 # A port, a cost, a value of a template.
 CHANGE: Final = {"nginx_port": 8088, "helfy_api_bcrypt_cost": 5, "nginx_api_timeout_seconds": 16}
 ARGUMENTS: Final = [f"-e{name}={value}" for name, value in CHANGE.items()]

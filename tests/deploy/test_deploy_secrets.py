@@ -7,6 +7,8 @@ import pytest
 from machine import Machine
 from plays import Play
 
+pytestmark = pytest.mark.long
+
 
 def secrets_of(machine: Machine, database: Machine) -> dict[str, str]:
     """The secrets that the control machine made, and the hashes in the database, by name."""
