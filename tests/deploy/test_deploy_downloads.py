@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
 from machine import Machine, control_address
 from plays import play
+
+pytestmark = pytest.mark.long
 
 LOOK: Final = "ls -lR --time-style=full-iso /opt/kafka /usr/local/bin | grep -v '^total' | md5sum"
 DEAD_PROXY: Final = "/etc/apt/apt.conf.d/99helfy-test"
