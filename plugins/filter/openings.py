@@ -14,10 +14,10 @@ def openings(
     hostvars: Mapping[str, Mapping[str, Any]],
     here: str,
 ) -> list[dict[str, object]]:
-    """Ports with "variable", "port" and "from" (groups, or anyone), as the role firewall takes them.
+    """Ports with "variable", "port" and "from" (groups, or anyone), as the role firewall has them.
 
-    Sources are the addresses of the other hosts in those groups, sorted; none means everybody. A port
-    that no other host needs is left out.
+    Sources are the addresses of the other hosts in those groups, sorted; none means everybody. A
+    port that no other host needs is left out.
     """
     found: list[dict[str, object]] = []
     for port in ports:
