@@ -1,7 +1,6 @@
 """What the control machine fetches, by the real roles: out of reach, or with another checksum."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from machine import ROOT
+from plays import environment
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -28,9 +28,7 @@ def include(folder: Path, role: dict[str, str], variables: dict[str, Any], **mor
     program = Path(sys.executable).with_name("ansible-playbook")
     done = subprocess.run(
         [str(program), "-i", "localhost,", str(folder / "play.yml")],
-        env=os.environ
-        | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        | more,
+        env=environment() | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")} | more,
         capture_output=True,
         text=True,
         check=False,

@@ -42,9 +42,9 @@ print(json.dumps(found))
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Copy:
-    """Copy what a release is made of: a version of its own, and more in one of its packages."""
+    """Copy what a release is made of: a version of its own, and more in one of its modules."""
 
-    def make(version: str, more: str = "", package: str = "api") -> Path:
+    def make(version: str, more: str = "", module: str = "api/__init__") -> Path:
         project = tmp_path / version
         skip = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "app/helfy", project / "app/helfy", ignore=skip)
@@ -54,8 +54,8 @@ def copy(tmp_path: Path) -> Copy:
         settings = (ROOT / "pyproject.toml").read_text()
         settings = re.sub(r'(?m)^version = ".*"', f'version = "{version}"', settings)
         (project / "pyproject.toml").write_text(settings)
-        with (project / f"app/helfy/{package}/__init__.py").open("a") as module:
-            module.write(more)
+        with (project / f"app/helfy/{module}.py").open("a") as file:
+            file.write(more)
         return project
 
     return make
@@ -103,7 +103,7 @@ def test_a_release_is_rolled_through_and_back(
 
         # The API is of the new release already when the consumer turns out not to start.
         broken = copy(
-            "0.1.8889", '\nraise RuntimeError("this consumer cannot start")\n', "consumer"
+            "0.1.8889", '\nraise RuntimeError("this consumer cannot start")\n', "consumer/supervise"
         )
         with loaded() as load:
             done = play("deploy", "-e", f"helfy_release_project={broken}")
