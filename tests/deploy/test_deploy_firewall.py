@@ -1,15 +1,21 @@
 """The firewall's rules follow the variables, and come back where somebody took them away."""
 
+from collections.abc import Iterator
+
 import pytest
 from machine import Machine
 from plays import play
-from test_host_firewall import listener, reached
+from reach import reached, stranger
 
 pytestmark = pytest.mark.long
 
-assert listener
-
 OPENING = '{"firewall_extra_openings": [{"port": %d, "name": "a test", "sources": [%s]}]}'
+
+
+@pytest.fixture(name="listener")
+def _listener(machine: Machine) -> Iterator[int]:
+    with stranger(machine) as port:
+        yield port
 
 
 def test_rules_that_somebody_flushed_come_back(machine: Machine) -> None:
