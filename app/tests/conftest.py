@@ -1,5 +1,6 @@
 """What all unit tests share: the package on the path, and a real MariaDB of their own."""
 
+import gc
 import importlib
 import shutil
 import sys
@@ -7,9 +8,13 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from mariadb_server import API_PASSWORD, MIGRATE_PASSWORD, MariaDB
+
+if TYPE_CHECKING:
+    from kafka_server import Kafka
 
 # The tests are of the tree they stand in, whether or not the package is installed.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -39,3 +44,26 @@ def mariadb() -> Iterator[MariaDB]:
     finally:
         server.stop()
         shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> "Iterator[Kafka]":
+    """A running Kafka without any topic of ours."""
+    home = Path(tempfile.mkdtemp(prefix="helfy-kafka-"))
+    try:
+        # Not before kafka-python was imported as above.
+        server: Kafka = importlib.import_module("kafka_server").Kafka(home)
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def without_kafka() -> Iterator[None]:
+    """For tests in which Kafka is away: kafka-python leaves refused sockets to the collector."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

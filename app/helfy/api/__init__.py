@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from helfy import __version__
 from helfy.api import (
     auth,
+    changes,
     docs,
     errors,
     health,
@@ -25,8 +26,10 @@ from helfy.api.models import Error
 from helfy.api.proxy import ClientAddress
 from helfy.api.services import Services, install
 from helfy.api.settings import Settings
-from helfy.api.stream import StreamWatch
 from helfy.database import connect
+from helfy.feed import feed as feeds
+from helfy.feed.pager import Pager
+from helfy.feed.reader import StreamReader
 from helfy.hashing import HashRoom
 from helfy.logins import Logins
 from helfy.password_rules import common_passwords
@@ -37,12 +40,12 @@ from helfy.tokens import Tokens
 
 
 def create_app(
-    settings: Settings, engine: Engine | None = None, stream: StreamWatch | None = None
+    settings: Settings, engine: Engine | None = None, stream: StreamReader | None = None
 ) -> Flask:
     """Make the application; nothing is connected to until a request needs it.
 
-    ``engine`` is by default made from the settings. ``stream`` is by default a watch that
-    has not been started (its state is ``degraded``): the process starts its own.
+    ``engine`` is by default made from the settings. ``stream`` is by default a reader
+    that has not been started (its state is ``degraded``): the process starts its own.
     """
     app = OpenAPI(
         "helfy.api",
@@ -64,7 +67,7 @@ def create_app(
     hooks.register_first(app)
     security.register(app)
     hooks.register_last(app)
-    for part in (auth, profile, sessions, users, user_sessions, health):
+    for part in (auth, profile, sessions, users, user_sessions, changes, health):
         app.register_api(part.blueprint)
     docs.register(app)
     openapi.register(app)
@@ -72,7 +75,7 @@ def create_app(
     return app
 
 
-def _services(settings: Settings, engine: Engine | None, stream: StreamWatch | None) -> Services:
+def _services(settings: Settings, engine: Engine | None, stream: StreamReader | None) -> Services:
     common_passwords()  # now, and not while somebody waits for it
     pool = settings.database.pool_size
     engine = engine or connect(settings.database, settings.database_password, pool_size=pool)
@@ -90,5 +93,5 @@ def _services(settings: Settings, engine: Engine | None, stream: StreamWatch | N
         rules=rules,
         logins=Logins(engine, hasher, throttle, rules),
         tokens=Tokens(settings.token_keys, lifetime),
-        stream=stream or StreamWatch(settings.stream),
+        feed=feeds.Feed(stream or StreamReader(settings.stream), Pager(settings.stream)),
     )

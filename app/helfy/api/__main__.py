@@ -13,10 +13,10 @@ from helfy import jsonlog
 from helfy.api import create_app
 from helfy.api.server import CannotListenError, serve
 from helfy.api.settings import load_settings
-from helfy.api.stream import StreamWatch
 from helfy.config import ConfigError
 from helfy.database import connect
 from helfy.housekeeping import Housekeeper
+from helfy.feed.reader import StreamReader
 
 _HIGHEST_PORT = 65535
 
@@ -30,9 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"helfy-api: {error}", file=sys.stderr)
         return 2
     jsonlog.configure(options.log_level)
-    # The watch tells what Kafka's state means; kafka-python would tell it at every attempt.
+    # The reader tells what Kafka's state means; kafka-python would tell it at every attempt.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    stream = StreamWatch(settings.stream)
+    stream = StreamReader(settings.stream)
     pool = settings.database.pool_size
     engine = connect(settings.database, settings.database_password, pool_size=pool)
     app = create_app(settings, engine, stream)

@@ -60,7 +60,8 @@ def _finish(response: Response) -> Response:
     # Answers hold tokens and accounts, errors are of the moment.
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    if not (request.endpoint or "").startswith(_UNLOGGED):
+    quiet = g.get("unlogged", False) and response.status_code == HTTPStatus.OK
+    if not (quiet or (request.endpoint or "").startswith(_UNLOGGED)):
         _log_request(response)
     return response
 

@@ -6,7 +6,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from helfy.api.settings import Settings
-from helfy.api.stream import StreamWatch
+from helfy.feed.feed import Feed
 from helfy.hashing import HashRoom
 from helfy.logins import Logins
 from helfy.passwords import Hasher
@@ -29,7 +29,7 @@ class Services:
     rules: Rules
     logins: Logins
     tokens: Tokens
-    stream: StreamWatch
+    feed: Feed
 
 
 def install(extensions: dict[str, object], services: Services) -> None:

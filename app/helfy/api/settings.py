@@ -12,11 +12,11 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from helfy.config import CREDENTIALS_VARIABLE, ConfigError, Section, credential, load
 from helfy.database import PooledDatabase
+from helfy.feed.settings import Stream
 from helfy.passwords import HIGHEST_COST, LOWEST_COST
 from helfy.throttle import Limits
 
 _SHORTEST_KEY = 32
-_HIGHEST_PORT = 65535
 _DAY_SECONDS = 86400
 _THREADS_LEFT = 2
 
@@ -38,13 +38,6 @@ def _address(value: str) -> str:
         raise ValueError(
             "must be an IP address of this host, or 0.0.0.0 or :: for all of them"
         ) from None
-    return value
-
-
-def _broker(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 1 <= int(port) <= _HIGHEST_PORT:
-        raise ValueError("must be host:port")
     return value
 
 
@@ -75,17 +68,6 @@ class Passwords(Section):
     waiting_requests: Annotated[int, Field(ge=0, le=62)] | None = None
     """Requests that may wait for a hash; whoever comes then gets a 503 at once. By default as
     many as leave two threads for everything else."""
-
-
-class Stream(Section):
-    """The table ``[stream]``: the topic of changes."""
-
-    bootstrap_servers: Annotated[
-        tuple[Annotated[str, AfterValidator(_broker)], ...], Field(min_length=1)
-    ] = ("127.0.0.1:9092",)
-    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "tidb_changes"
-    max_silence_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
-    """Without a record for this long, the stream is ``degraded``."""
 
 
 class ApiFile(Section):

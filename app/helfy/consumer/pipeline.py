@@ -1,4 +1,4 @@
-"""From a record of the topic to its line; the API's live feed can use it as well."""
+"""From a record of the topic to its line, for the journal and for the API's live feed."""
 
 import time
 from collections.abc import Callable
@@ -18,10 +18,15 @@ log = jsonlog.get(__name__)
 
 
 class Line(NamedTuple):
-    """A line without its line break, and what tells it from every other one but its replays."""
+    """A line without its line break, and what tells it from every other one but its replays.
+
+    ``change`` is what it says, redacted; None where the record was not understood.
+    """
 
     text: bytes
     identity: bytes
+    change: Change | None = None
+    replayed: bool = False
 
 
 class Pipeline:
@@ -56,7 +61,8 @@ class Pipeline:
             reason = f"internal error: {type(error).__name__}"
         identity = line_identity(record, None, None)
         replayed = self._replays.known(record.partition, identity)
-        return Line(undecodable_line(record, reason, self._clock(), replayed=replayed), identity)
+        text = undecodable_line(record, reason, self._clock(), replayed=replayed)
+        return Line(text, identity, None, replayed)
 
     def _line(self, record: Record) -> Line | None:
         change = decode(record, self._types)
@@ -70,7 +76,7 @@ class Pipeline:
         replayed = self._replays.known(record.partition, identity)
         self._watch_for_snapshot(record.partition, redacted.change, replayed=replayed)
         line = change_line(record, redacted.change, fields, self._clock(), replayed=replayed)
-        return Line(fit(line, self._limits), identity)
+        return Line(fit(line, self._limits), identity, redacted.change, replayed)
 
     def _watch_for_snapshot(self, partition: int, change: Change, *, replayed: bool) -> None:
         """Say where change capture began anew: what changed meanwhile has no line of its own."""

@@ -1,0 +1,53 @@
+"""The table ``[stream]`` of a settings file: the topic of changes, and how its lines are made."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from helfy.config import Section
+from helfy.consumer.settings import LINE_OVERHEAD_BYTES, MIN_LINE_BYTES, SECRET_COLUMNS, Settings
+
+_HIGHEST_PORT = 65535
+_MOST_LINE_BYTES = 16 * 1024**2
+
+
+def _broker(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= _HIGHEST_PORT:
+        raise ValueError("must be host:port")
+    return value
+
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+_Columns = tuple[Annotated[str, Field(min_length=1, max_length=64)], ...]
+_Table = Annotated[str, Field(pattern=r"^[^\s.]+\.[^\s.]+$")]
+
+
+class Stream(Section):
+    """The topic of changes. What concerns lines is to be as it is for the consumer."""
+
+    bootstrap_servers: Annotated[
+        tuple[Annotated[str, AfterValidator(_broker)], ...], Field(min_length=1)
+    ] = ("127.0.0.1:9092",)
+    topic: _Name = "tidb_changes"
+    max_silence_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """Without a record for this long, the stream is ``degraded``."""
+    consumer_groups: tuple[_Name, ...] = ()
+    """The consumers' groups: how far they are is part of the status."""
+    max_line_bytes: Annotated[int, Field(ge=MIN_LINE_BYTES, le=_MOST_LINE_BYTES)] = 262_144
+    max_value_bytes: Annotated[int, Field(ge=1, le=_MOST_LINE_BYTES)] = 32_768
+    redact_columns: _Columns = SECRET_COLUMNS
+    left_out: dict[_Table, _Columns] = Field(default_factory=dict)
+    """By ``database.table``, the columns that change capture leaves out."""
+
+    def lines(self) -> Settings:
+        """Give the consumer's settings, as far as they say what a line looks like."""
+        return Settings(
+            bootstrap_servers=self.bootstrap_servers,
+            topic=self.topic,
+            group_id="",
+            max_line_bytes=self.max_line_bytes,
+            max_value_bytes=min(self.max_value_bytes, self.max_line_bytes - LINE_OVERHEAD_BYTES),
+            redact_columns=self.redact_columns,
+            left_out={table.lower(): columns for table, columns in self.left_out.items()},
+        )

@@ -1,0 +1,170 @@
+"""A real Kafka for tests: one node, started and stopped at will, of the jars that a VM gets."""
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
+from kafka.admin import NewPartitions, NewTopic  # type: ignore[import-untyped]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_ROLES = _ROOT / "roles"
+_START_SECONDS = 60
+_CLUSTER = "0AAAAAAAAAAAAAAAAAAAAA"
+_CONFIG = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={home}/data
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.retention.check.interval.ms=1000
+log.segment.delete.delay.ms=100
+"""
+
+
+class Kafka:
+    """A Kafka in a directory of its own, on free ports of 127.0.0.1."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.server = f"127.0.0.1:{self.port}"
+        (home / "server.properties").write_text(
+            _CONFIG.format(home=home, port=self.port, controller=free_port())
+        )
+        format_it = (
+            "format",
+            "-t",
+            "0AAAAAAAAAAAAAAAAAAAAA",
+            "-c",
+            str(home / "server.properties"),
+        )
+        done = subprocess.run(
+            [*self._java("kafka.tools.StorageTool"), *format_it], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.fail(f"Kafka's storage cannot be made:\n{done.stdout!r}\n{done.stderr!r}")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._java("kafka.Kafka"), str(self._home / "server.properties")],
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        # By hand: kafka-python leaves each socket that was refused to the garbage collector.
+        while not self._listens():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"Kafka does not run:\n{(self._home / 'log').read_text()[-3000:]}")
+            time.sleep(0.1)
+        self.admin().close()
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it by its process id, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(60)
+            self._process = None
+
+    def admin(self) -> Any:
+        """Give a client that administrates; to be closed."""
+        return KafkaAdminClient(bootstrap_servers=self.server, bootstrap_timeout_ms=20_000)
+
+    def make_topic(self, name: str, partitions: int = 1, **settings: str) -> None:
+        """Make a topic."""
+        admin = self.admin()
+        try:
+            admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
+        finally:
+            admin.close()
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic."""
+        admin = self.admin()
+        try:
+            admin.delete_topics([name])
+        finally:
+            admin.close()
+
+    def more_partitions(self, name: str, count: int) -> None:
+        """Give a topic so many partitions."""
+        admin = self.admin()
+        try:
+            admin.create_partitions({name: NewPartitions(total_count=count)})
+        finally:
+            admin.close()
+
+    def delete_records(self, name: str, partition: int, before: int) -> None:
+        """Drop a partition's records before an offset, as retention does."""
+        admin = self.admin()
+        try:
+            admin.delete_records({TopicPartition(name, partition): before})
+        finally:
+            admin.close()
+
+    def producer(self) -> Any:
+        """Give a producer that waits for Kafka to have stored what it sends; to be closed."""
+        return KafkaProducer(bootstrap_servers=self.server, acks="all", linger_ms=0)
+
+    def _java(self, main: str) -> list[str]:
+        flags = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+        return ["java", *flags, "-cp", f"{jars()}/*", main]
+
+
+def jars() -> Path:
+    """Give the folder of Kafka's jars, which Maven resolves where the cache has them not."""
+    java = shutil.which("java")
+    assert java, "java is missing: run 'make setup'"
+    [sums] = sorted((_ROLES / "kafka/files/maven").glob("*.sha256"))
+    cache = os.environ.get("HELFY_CACHE") or (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "helfy"
+    )
+    libraries = Path(cache) / "maven" / hashlib.sha256(sums.read_bytes()).hexdigest()[:16]
+    if len(list(libraries.glob("*.jar"))) == len(sums.read_text().splitlines()):
+        return libraries
+    done = subprocess.run(
+        [
+            str(_ROLES / "maven_artifacts/files/resolve.sh"),
+            str(sums.parent / "pom.xml"),
+            str(sums),
+            str(Path(cache) / "maven"),
+            "libs",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"Kafka's jars are not there:\n{done.stderr}")
+    return Path(done.stdout.strip()).with_suffix("")
+
+
+def free_port() -> int:
+    """Give a port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
