@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from helfy import __version__, jsonlog
-from helfy.consumer import journal, librarylog, settings
+from helfy.consumer import journal, librarylog, metrics, settings
 from helfy.consumer.output import STDOUT, Output, OutputHandler
 from helfy.consumer.replay import Replays
 from helfy.consumer.run import Consumer
@@ -50,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.worker is not None and journal.is_journal(STDOUT):
             journal.own_stream(STDOUT, STDERR)
         if alone:
+            # A worker's are served by its supervisor.
+            metrics.serve(None if options.worker is not None else chosen.metrics_listen)
             opener = functools.partial(KafkaSource, member=member(options.worker))
             Consumer(chosen, opener, output, stop, replays(chosen)).run()
         else:
             relayed = None if journal.is_journal(STDOUT) else output
             command = worker_command(options.config)
-            Supervisor(chosen.workers, command, relayed, stop).run()
+            Supervisor(chosen.workers, command, relayed, stop, chosen.metrics_listen).run()
     except Exception:
         log.critical("consumer_failed", exc_info=True)
         return 1

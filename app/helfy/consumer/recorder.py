@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from helfy import jsonlog
+from helfy.consumer import metrics
 from helfy.consumer.change import Record
 from helfy.consumer.commits import DurableOffsets
 from helfy.consumer.lost import Lost
@@ -36,6 +37,7 @@ class Recorder:
         self._write = write
         self._replays = replays
         self._clock = clock
+        self._wall = wall
         self._lock = threading.Lock()
         self.lines = 0
 
@@ -71,6 +73,7 @@ class Recorder:
             "records": lost.last - lost.first + 1,
         }
         log.error("records_lost", extra={"fields": fields})
+        metrics.lost.inc(lost.last - lost.first + 1)
         with self._lock:
             self._offsets.passed(lost.partition, lost.last + 1, self._clock())
 
@@ -88,10 +91,12 @@ class Recorder:
 
     def _record(self, record: Record) -> None:
         line = self._pipeline.line(record)
+        metrics.records.inc()
         if line is None:
             written = self._clock()
         else:
             written = self._write(line.text)
             self._replays.written(record.partition, line.identity)
             self.lines += 1
+            metrics.wrote(line.change, self._wall(), again=line.replayed)
         self._offsets.handled(record.partition, record.offset, written)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from helfy import __version__, jsonlog, sdnotify
+from helfy.consumer import metrics
 from helfy.consumer.lost import Lost
 from helfy.consumer.output import Output
 from helfy.consumer.recorder import Recorder
@@ -90,6 +91,7 @@ class Consumer:
             self._recorder.lost(lost)
         if records:
             self._recorder.record(records)
+        metrics.lag.set(self._source.lag())
         now = time.monotonic()
         if records:
             self._kafka.yes()

@@ -16,6 +16,8 @@ Keys, with their defaults where there is one::
     "helfy.users" = ["password_hash"]
     [workers]
     count = 1                     # at most so many share the partitions; 0: one per core
+    [metrics]
+    listen = "127.0.0.1:9101"     # where they are served; nowhere without it
     [types]                       # kinds of columns: see decode/kinds.py
     "helfy.users".last_login = "datetime6"
 """
@@ -54,6 +56,7 @@ class Settings:
     redact_columns: tuple[str, ...] = SECRET_COLUMNS
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workers: int = 1
+    metrics_listen: str | None = None
     types: TypeMap = field(default_factory=lambda: NO_TYPES)
 
 
@@ -78,13 +81,15 @@ def cores() -> int:
 
 
 def _settings(root: Table) -> Settings:
-    root.only("kafka", "journal", "redact", "left_out", "workers", "types")
+    root.only("kafka", "journal", "redact", "left_out", "workers", "metrics", "types")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
     kafka.only("bootstrap_servers", "topic", "group_id")
     journal.only("sync_interval_seconds", "max_line_bytes", "max_value_bytes")
     redact.only("columns")
     workers = root.table("workers")
     workers.only("count")
+    metrics = root.table("metrics")
+    metrics.only("listen")
     line = journal.integer("max_line_bytes", 262_144, MIN_LINE_BYTES, MAX_LINE_BYTES)
     most = line - LINE_OVERHEAD_BYTES
     return Settings(
@@ -97,5 +102,6 @@ def _settings(root: Table) -> Settings:
         redact_columns=redact.names("columns", SECRET_COLUMNS),
         left_out=root.table("left_out").names_by_table(),
         workers=workers.integer("count", 1, 0, MAX_WORKERS) or cores(),
+        metrics_listen=metrics.server("listen"),
         types=root.table("types").kinds_by_table(),
     )

@@ -64,6 +64,14 @@ class Table:
             self._refuse(key, "is empty", remedy)
         return servers
 
+    def server(self, key: str) -> str | None:
+        """Give one HOST:PORT, None where there is none."""
+        value = self._content.get(key)
+        match = _SERVER.fullmatch(value) if isinstance(value, str) else None
+        if value is not None and (match is None or not 0 < int(match[1]) <= _MAX_PORT):
+            self._refuse(key, "is no address", 'give "HOST:PORT", such as "127.0.0.1:9101"')
+        return value if isinstance(value, str) else None
+
     def integer(self, key: str, default: int, least: int, most: int) -> int:
         """Give a whole number within bounds."""
         value = self._content.get(key, default)

@@ -48,6 +48,9 @@ class Source(Protocol):
     def lost(self) -> list[Lost]:
         """Give what Kafka dropped unread, as far as the last poll can tell; each loss once."""
 
+    def lag(self) -> int:
+        """Give how many records are there that no poll has given yet; asks nobody."""
+
     def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
         """Commit, by partition, the offset of the next record to read."""
 
@@ -69,6 +72,7 @@ class KafkaSource:
     def __init__(self, settings: Settings, recorder: Recorder, member: str | None = None) -> None:
         self._topic = settings.topic
         self._tell_at = 0.0
+        self._next: dict[int, int] = {}
         self._losses = Losses(self._committed, self._beginnings)
         self._consumer = open_consumer(
             bootstrap_servers=list(settings.bootstrap_servers),
@@ -100,6 +104,7 @@ class KafkaSource:
         polled = self._consumer.poll(timeout_ms=timeout_ms)
         self._tell_partitions()
         for part, records in polled.items():
+            self._next[part.partition] = records[-1].offset + 1
             self._losses.polled(part.partition, records[0].offset, records[-1].offset)
         return [
             Record(
@@ -117,6 +122,17 @@ class KafkaSource:
     def lost(self) -> list[Lost]:
         """See Source."""
         return self._losses.check()
+
+    def lag(self) -> int:
+        """See Source."""
+        ends = {
+            part.partition: self._consumer.highwater(part) for part in self._consumer.assignment()
+        }
+        return sum(
+            max(0, end - self._next[partition])
+            for partition, end in ends.items()
+            if end is not None and partition in self._next
+        )
 
     def _committed(self, partition: int) -> int | None:
         part = kafka.TopicPartition(self._topic, partition)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from helfy import jsonlog, sdnotify
+from helfy.consumer import metrics
 
 log = jsonlog.get(__name__)
 
@@ -45,6 +46,7 @@ class Reachability:
         sdnotify.notify("STATUS=Kafka does not answer; trying again")
 
     def _change(self, *, reachable: bool) -> None:
+        metrics.kafka_up.set(reachable)
         self._reachable = reachable
         self._since = self._clock()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from helfy import __version__, jsonlog, sdnotify
+from helfy.consumer import metrics
 from helfy.consumer.notices import Notices
 from helfy.consumer.output import Output
 from helfy.consumer.state import Watchdog
@@ -44,7 +45,9 @@ class Supervisor:
         command: Sequence[str],
         output: Output | None,
         stop: StopFlag,
+        metrics_listen: str | None = None,
     ) -> None:
+        self._metrics_listen = metrics_listen
         self._count = count
         self._command = command
         self._output = output
@@ -59,6 +62,7 @@ class Supervisor:
         fields = {"version": __version__, "workers": self._count}
         log.info("supervisor_started", extra={"fields": fields})
         with tempfile.TemporaryDirectory(prefix="helfy-") as name, contextlib.ExitStack() as stack:
+            metrics.serve(self._metrics_listen, metrics.directory(Path(name)))
             try:
                 while not self._stop.is_set:
                     self._round(Path(name), stack)
@@ -91,6 +95,7 @@ class Supervisor:
     def _tell(self, partitions: int) -> None:
         """Speak to systemd for all workers: ready with the first one."""
         ready = sum(worker.ready for worker in self._workers)
+        metrics.workers.set(ready)
         if ready and not self._ready:
             self._ready = True
             sdnotify.notify("READY=1")

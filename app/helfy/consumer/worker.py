@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from helfy import jsonlog
+from helfy.consumer import metrics
 from helfy.consumer.notices import PARTITIONS, Notices
 from helfy.consumer.output import Output
 
@@ -65,6 +66,7 @@ class Worker:
         self._notices = notices
         self._output = output
         self._hung_seconds = hung_seconds
+        self._metrics = metrics.directory(notices.path.parent)
         self._process: subprocess.Popen[bytes] | None = None
         self._relay: Relay | None = None
         self._start_at = self._heard_at = time.monotonic()
@@ -107,7 +109,11 @@ class Worker:
         return self._relay is None or not self._relay.is_alive()
 
     def _start(self, now: float) -> None:
-        environment = {**os.environ, "NOTIFY_SOCKET": str(self._notices.path)}
+        environment = {
+            **os.environ,
+            **metrics.environment(self._metrics),
+            "NOTIFY_SOCKET": str(self._notices.path),
+        }
         environment.pop("WATCHDOG_PID", None)
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             self._command,
@@ -124,6 +130,8 @@ class Worker:
         self._failures = 0 if now - self._start_at >= HEALTHY_SECONDS else self._failures
         pause = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
         self._failures += 1
+        if self._process is not None:
+            metrics.forget(self._process.pid, self._metrics)
         self._process = None
         self.ready = False
         self._start_at = now + pause
