@@ -155,6 +155,13 @@ def page(
     return Page(items, items[-1].id if len(rows) > limit else None)
 
 
+def count(engine: Engine, rules: Rules) -> int:
+    """Return how many sessions are good now."""
+    query = select(func.count()).select_from(_WITH_ACTIVITY).where(_good(rules, datetime.now(UTC)))
+    with engine.connect() as connection:
+        return connection.execute(query).scalar_one()
+
+
 def end(engine: Engine, row_id: int, user_id: int | None = None) -> bool:
     """End the session, of that user where given; tell whether there was one to end."""
     with engine.begin() as connection:

@@ -1,6 +1,5 @@
 """What all unit tests share: the package on the path, and a real MariaDB of their own."""
 
-import gc
 import importlib
 import shutil
 import sys
@@ -58,12 +57,3 @@ def kafka() -> "Iterator[Kafka]":
         server.stop()
     finally:
         shutil.rmtree(home)
-
-
-@pytest.fixture
-def without_kafka() -> Iterator[None]:
-    """For tests in which Kafka is away: kafka-python leaves refused sockets to the collector."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from kafka_server import Kafka
 
 from helfy.feed.feed import Feed, Page
@@ -14,12 +13,6 @@ from helfy.feed.pager import Pager
 from helfy.feed.reader import StreamReader
 from helfy.feed.settings import Stream
 
-# For tests in which Kafka is away: kafka-python leaves each refused socket to the collector.
-KAFKA_AWAY = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("without_kafka"),
-]
 SECRET = "$2b$12$thisisahashthatnobodymaysee"
 
 

@@ -15,10 +15,12 @@ from helfy.api import (
     errors,
     health,
     hooks,
+    metrics,
     openapi,
     profile,
     security,
     sessions,
+    status,
     user_sessions,
     users,
 )
@@ -27,7 +29,8 @@ from helfy.api.proxy import ClientAddress
 from helfy.api.services import Services, install
 from helfy.api.settings import Settings
 from helfy.database import connect
-from helfy.feed import feed as feeds
+from helfy.feed.feed import Feed
+from helfy.feed.groups import Groups
 from helfy.feed.pager import Pager
 from helfy.feed.reader import StreamReader
 from helfy.hashing import HashRoom
@@ -67,9 +70,10 @@ def create_app(
     hooks.register_first(app)
     security.register(app)
     hooks.register_last(app)
-    for part in (auth, profile, sessions, users, user_sessions, changes, health):
+    for part in (auth, profile, sessions, users, user_sessions, changes, status, health):
         app.register_api(part.blueprint)
     docs.register(app)
+    metrics.register(app)
     openapi.register(app)
     app.wsgi_app = ClientAddress(app.wsgi_app, settings.server.trusted_proxies)  # type: ignore[method-assign]  # Flask's documented way to add middleware
     return app
@@ -84,6 +88,7 @@ def _services(settings: Settings, engine: Engine | None, stream: StreamReader | 
     throttle = Throttle(engine, settings.throttle)
     lifetime = timedelta(seconds=settings.sessions.lifetime_seconds)
     rules = Rules(lifetime, timedelta(seconds=settings.sessions.idle_seconds))
+    stream = stream or StreamReader(settings.stream)
     return Services(
         settings=settings,
         engine=engine,
@@ -93,5 +98,6 @@ def _services(settings: Settings, engine: Engine | None, stream: StreamReader | 
         rules=rules,
         logins=Logins(engine, hasher, throttle, rules),
         tokens=Tokens(settings.token_keys, lifetime),
-        feed=feeds.Feed(stream or StreamReader(settings.stream), Pager(settings.stream)),
+        feed=Feed(stream, Pager(settings.stream)),
+        groups=Groups(settings.stream, stream),
     )

@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     engine = connect(settings.database, settings.database_password, pool_size=pool)
     app = create_app(settings, engine, stream)
     housekeeper = Housekeeper(engine)
+    app.config["ADDRESS"] = f"{settings.server.host}:{options.port}"
     stream.start()
     housekeeper.start()
     try:

@@ -16,7 +16,7 @@ log = jsonlog.get(__name__)
 LONGEST_BODY_BYTES = 16 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_UNLOGGED = ("health.",)
+_UNLOGGED = ("health.", "metrics")
 
 
 def register_first(app: Flask) -> None:

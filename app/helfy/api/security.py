@@ -11,6 +11,8 @@ from helfy.tokens import InvalidTokenError
 
 PUBLIC_ENDPOINTS = frozenset(
     {"auth.login", "health.live", "health.ready", "openapi", "docs", "docs_file"}
+    # Not passed on by nginx.
+    | {"metrics", "metrics_hour"}
 )
 """These need nothing."""
 MUST_CHANGE_ENDPOINTS = frozenset({"auth.logout", "profile.show", "profile.change_password"})

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from helfy.api.settings import Settings
 from helfy.feed.feed import Feed
+from helfy.feed.groups import Groups
 from helfy.hashing import HashRoom
 from helfy.logins import Logins
 from helfy.passwords import Hasher
@@ -30,6 +31,7 @@ class Services:
     logins: Logins
     tokens: Tokens
     feed: Feed
+    groups: Groups
 
 
 def install(extensions: dict[str, object], services: Services) -> None:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from helfy.config import CREDENTIALS_VARIABLE, ConfigError, Section, credential, load
 from helfy.database import PooledDatabase
-from helfy.feed.settings import Stream
+from helfy.feed.settings import Stream, host_and_port
 from helfy.passwords import HIGHEST_COST, LOWEST_COST
 from helfy.throttle import Limits
 
@@ -48,6 +48,8 @@ class Server(Section):
     threads: Annotated[int, Field(ge=1, le=64)] = 8
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ("127.0.0.1",)
     """Whose ``X-Forwarded-For`` is believed: addresses or networks."""
+    processes: tuple[Annotated[str, AfterValidator(host_and_port)], ...] = ()
+    """All processes of the API, on all hosts: ``/status`` asks them what they counted."""
 
 
 class Sessions(Section):

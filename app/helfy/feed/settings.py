@@ -11,7 +11,8 @@ _HIGHEST_PORT = 65535
 _MOST_LINE_BYTES = 16 * 1024**2
 
 
-def _broker(value: str) -> str:
+def host_and_port(value: str) -> str:
+    """Check a setting that is ``host:port``; raise ValueError."""
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or not 1 <= int(port) <= _HIGHEST_PORT:
         raise ValueError("must be host:port")
@@ -27,7 +28,7 @@ class Stream(Section):
     """The topic of changes. What concerns lines is to be as it is for the consumer."""
 
     bootstrap_servers: Annotated[
-        tuple[Annotated[str, AfterValidator(_broker)], ...], Field(min_length=1)
+        tuple[Annotated[str, AfterValidator(host_and_port)], ...], Field(min_length=1)
     ] = ("127.0.0.1:9092",)
     topic: _Name = "tidb_changes"
     max_silence_seconds: Annotated[int, Field(ge=1, le=3600)] = 30

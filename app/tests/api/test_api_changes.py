@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from api_support import Log, MakeApp, assert_error, services_of, token_of
-from feed_topic import KAFKA_AWAY, SECRET, Topic, eventually, stop
+from feed_topic import SECRET, Topic, eventually, stop
 from flask.testing import FlaskClient
 from kafka_server import Kafka
 from werkzeug.test import TestResponse
@@ -35,9 +35,6 @@ class Viewer:
 
 def ids(answer: dict[str, Any]) -> list[int]:
     return [line["change"]["key"]["id"] for line in answer["changes"]]
-
-
-pytestmark = KAFKA_AWAY
 
 
 @pytest.fixture

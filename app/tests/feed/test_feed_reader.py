@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from feed_topic import KAFKA_AWAY, Topic, eventually, rows, stop
+from feed_topic import Topic, eventually, rows, stop
 from kafka_server import Kafka
 
 from helfy.feed.entry import Wanted
@@ -16,7 +16,6 @@ from helfy.feed.minutes import Latencies, Minutes, quantile
 from helfy.feed.pager import ADMITTED, BusyError, KafkaAwayError, Pager
 
 ALL = Wanted()
-pytestmark = KAFKA_AWAY
 
 
 @pytest.fixture

@@ -1,0 +1,241 @@
+"""``GET /status``: each part up or down, the stream, and the last hour of all API processes."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from flask import Response, current_app
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from helfy import __release__
+from helfy.api import answers, metrics, responses
+from helfy.api.models import Shape
+from helfy.api.services import Services, services
+from helfy.feed.minutes import SECONDS, quantile
+
+ASK_SECONDS: Final = 0.5
+FRESH_SECONDS: Final = 2.0
+
+blueprint = APIBlueprint(
+    "status",
+    __name__,
+    abp_tags=[Tag(name="status", description="How the parts are")],
+    abp_responses=responses.FOR_USERS,
+)
+
+
+class Part(Shape):
+    """A part of Helfy, as this process sees it."""
+
+    name: Literal["database", "kafka", "capture", "consumer", "api"]
+    instance: str | None
+    """Which one: a consumer's group, an API process's address."""
+    state: Literal["up", "down", "unknown"]
+    """`unknown` where what would tell it is down itself."""
+    said: str
+
+
+class Latency(Shape):
+    """From the commit of a change to its record in Kafka, over the last hour; a class's bound."""
+
+    changes: int
+    p50_ms: int | None
+    p95_ms: int | None
+    p99_ms: int | None
+
+
+class StreamStatus(Shape):
+    """The stream of changes."""
+
+    state: Literal["live", "behind", "cutOff"]
+    lag_records: Annotated[int, Field(ge=0)]
+    """Records that this process has still to read."""
+    silence_seconds: float | None
+    """Since the last record, heartbeats included; null before the first."""
+    latency: Latency
+
+
+class Minute(Shape):
+    """What happened in a minute, in all API processes that answered."""
+
+    at: datetime
+    requests: dict[str, int]
+    """By class of status: `2xx`, `4xx`, `5xx`."""
+    logins: dict[str, int]
+    """By outcome: `ok`, `invalid_credentials`, `throttled`, `unavailable`, `bad_request`,
+    `error`."""
+    changes: int
+    p95_ms: int | None
+    """Latency of these changes."""
+
+
+class Status(Shape):
+    """How Helfy is."""
+
+    at: datetime
+    parts: list[Part]
+    stream: StreamStatus
+    requests: dict[str, int]
+    """Of the last hour, by class of status."""
+    logins: dict[str, int]
+    """Of the last hour, by outcome."""
+    hour: list[Minute]
+    """The minutes of the last hour in which something happened, oldest first."""
+
+
+@dataclass(slots=True)
+class _Peers:
+    """What the other processes said, for as long as it is fresh."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    asked_at: float = float("-inf")
+    said: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+
+
+_peers = _Peers()
+
+
+@blueprint.get("/status", operation_id="showStatus", responses={200: Status})
+def show() -> Response:
+    """Show which parts are up, how the stream is, and what happened within the last hour.
+
+    A part that is down is part of the answer: the answer itself is 200 as long as the session
+    can be checked.
+    """
+    here = services()
+    processes = _ask_processes(here)
+    hours = [said["minutes"] for said in processes.values() if said is not None]
+    minutes = _together(hours)
+    latencies = here.feed.reader.latencies.minutes.by_minute()
+    total = sum((Counter(counts) for counts in minutes.values()), Counter[str]())
+    delays = sum((Counter(counts) for counts in latencies.values()), Counter[str]())
+    silence = here.feed.reader.silence()
+    return answers.answer(
+        Status(
+            at=datetime.now(UTC),
+            parts=[*_stream_parts(here), *_processes(processes)],
+            stream=StreamStatus(
+                state=here.feed.reader.feed(),
+                lag_records=here.feed.reader.lag,
+                silence_seconds=None if silence == float("inf") else round(silence, 1),
+                latency=Latency(
+                    changes=delays.total(),
+                    p50_ms=quantile(delays, 0.5),
+                    p95_ms=quantile(delays, 0.95),
+                    p99_ms=quantile(delays, 0.99),
+                ),
+            ),
+            requests=_named(total, "requests"),
+            logins=_named(total, "logins"),
+            hour=[
+                Minute(
+                    at=datetime.fromtimestamp(minute * SECONDS, UTC),
+                    requests=_named(minutes.get(minute, {}), "requests"),
+                    logins=_named(minutes.get(minute, {}), "logins"),
+                    changes=sum(latencies.get(minute, {}).values()),
+                    p95_ms=quantile(latencies.get(minute, {}), 0.95),
+                )
+                for minute in sorted(minutes.keys() | latencies.keys())
+            ],
+        )
+    )
+
+
+def _stream_parts(here: Services) -> list[Part]:
+    """The database, Kafka, change capture and the consumers."""
+    reader = here.feed.reader
+    cut_off = reader.feed() == "cutOff"
+    parts = [_database(here)]
+    said = "does not answer" if cut_off else "answers"
+    parts.append(Part(name="kafka", instance=None, state="down" if cut_off else "up", said=said))
+    silence = reader.silence()
+    if silence == float("inf"):
+        said = "no record has come yet"
+    else:
+        said = f"the last record came {silence:.0f} s ago"
+    silent: Literal["down", "unknown"] = "unknown" if cut_off else "down"
+    state = "up" if reader.state() == "ok" else silent
+    parts.append(Part(name="capture", instance=None, state=state, said=said))
+    for group in here.groups.look():
+        if group.lag is None or group.behind_seconds is None:
+            state, said = silent, "Kafka does not tell" if cut_off else "it has committed nothing"
+        else:
+            state = "up" if group.well else "down"
+            said = f"{group.lag} records have no line yet, the oldest for "
+            said += f"{group.behind_seconds:.0f} s"
+        parts.append(Part(name="consumer", instance=group.name, state=state, said=said))
+    return parts
+
+
+def _database(here: Services) -> Part:
+    try:
+        with here.engine.connect() as connection:
+            connection.execute(select(1)).one()
+    except SQLAlchemyError:
+        return Part(name="database", instance=None, state="down", said="does not answer")
+    return Part(name="database", instance=None, state="up", said="answers")
+
+
+def _processes(said: dict[str, dict[str, Any] | None]) -> list[Part]:
+    return [
+        Part(
+            name="api",
+            instance=address,
+            state="down" if answer is None else "up",
+            said="does not answer" if answer is None else f"release {answer['release']}",
+        )
+        for address, answer in said.items()
+    ]
+
+
+def _ask_processes(here: Services) -> dict[str, dict[str, Any] | None]:
+    """Ask each API process what it counted, every other second at most; None: no answer."""
+    own = str(current_app.config.get("ADDRESS", "this process"))
+    mine = {"release": __release__, "minutes": metrics.of(current_app).minutes.by_minute()}
+    others = [address for address in here.settings.server.processes if address != own]
+    with _peers.lock:
+        stale = time.monotonic() - _peers.asked_at > FRESH_SECONDS
+        if stale or set(_peers.said) != set(others):
+            _peers.said = {address: _ask(address) for address in others}
+            _peers.asked_at = time.monotonic()
+        return dict(sorted({own: mine, **_peers.said}.items()))
+
+
+def _ask(address: str) -> dict[str, Any] | None:
+    connection = http.client.HTTPConnection(address, timeout=ASK_SECONDS)
+    try:
+        connection.request("GET", "/metrics/hour", headers={"Host": "localhost"})
+        said = json.loads(connection.getresponse().read())
+        # JSON has no numbers for names.
+        minutes = {int(minute): counts for minute, counts in said["minutes"].items()}
+        return {"release": said["release"], "minutes": minutes}
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    finally:
+        connection.close()
+
+
+def _together(hours: list[dict[int, dict[str, int]]]) -> dict[int, dict[str, int]]:
+    total: dict[int, Counter[str]] = {}
+    for hour in hours:
+        for minute, counts in hour.items():
+            total.setdefault(minute, Counter()).update(counts)
+    return {minute: dict(counts) for minute, counts in total.items()}
+
+
+def _named(counts: dict[str, int], kind: str) -> dict[str, int]:
+    prefix = f"{kind}."
+    return {
+        name.removeprefix(prefix): count
+        for name, count in sorted(counts.items())
+        if name.startswith(prefix)
+    }
