@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from helfy.api import metrics, status
 from helfy.api.settings import Server, Settings
+from helfy.consumer import metrics as consumer
 
 
 def sample(client: FlaskClient, name: str, **labels: str) -> float | None:
@@ -195,8 +196,6 @@ def test_the_status_is_for_admins(client: FlaskClient) -> None:
 
 
 def test_the_catalogue_has_every_metric_and_no_other(client: FlaskClient) -> None:
-    from helfy.consumer import metrics as consumer  # noqa: PLC0415
-
     login(client)
     families = {
         family.name: sorted({label for each in family.samples for label in each.labels} - {"le"})

@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator
 
 from helfy.api.security import PUBLIC_ENDPOINTS
 
+# Beside the API itself: its description, and what monitoring asks on the VM.
+DOCUMENTS = {"openapi", "docs", "docs_file", "metrics", "metrics_hour"}
 PUBLIC = {"/login", "/health/live", "/health/ready"}
 
 
@@ -70,7 +72,7 @@ def test_it_lists_every_route(app: Flask, document: dict[str, Any]) -> None:
         (rule.rule, method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD"}
-        if rule.endpoint not in ("openapi", "docs", "docs_file")
+        if rule.endpoint not in DOCUMENTS
     }
     listed = {
         (re.sub(r"\{(\w+)\}", r"<int:\1>", path), method)
@@ -84,8 +86,7 @@ def test_it_says_which_operations_are_public(document: dict[str, Any]) -> None:
         expected = [] if path in PUBLIC else [{"token": []}, {"bearer": []}]
         assert operation["security"] == expected
     assert set(document["components"]["securitySchemes"]) == {"token", "bearer"}
-    documents = {"openapi", "docs", "docs_file"}
-    assert len(PUBLIC_ENDPOINTS) == len(PUBLIC) + len(documents)
+    assert len(PUBLIC_ENDPOINTS) == len(PUBLIC) + len(DOCUMENTS)
 
 
 def test_the_contracts_names_are_in_it(document: dict[str, Any]) -> None:
