@@ -2,7 +2,7 @@
 # TIDB_TIUP_MIRROR=http://HOST:PORT, a mirror of TiUP's other than the official one.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench bench-login
+.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench bench-feed bench-login
 export PROFILE PROVIDER PARTITIONS TIDB_TIUP_MIRROR
 
 venv := .venv/bin
@@ -44,3 +44,5 @@ bench: ## measure the lab: commit to line, memory
 	@lab/setup test && $(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py
 bench-login: ## measure logins a second, and what a flood of them leaves
 	@lab/setup test && $(venv)/python tests/bench/login.py
+bench-feed: ## measure the live feed: a hundred viewers, logins beside them
+	@lab/setup test && $(venv)/python tests/bench/feed.py

@@ -36,6 +36,8 @@ WANTED: Final = (
     "helfy_api_processes",
     "helfy_api_seed_accounts",
     "helfy_consumer_group",
+    "helfy_consumer_metrics_address",
+    "helfy_consumer_metrics_port",
     "helfy_consumer_sync_interval_seconds",
     "kafka_bootstrap_servers",
     "kafka_controller_port",

@@ -28,18 +28,28 @@ def invocation() -> str | None:
     return name if name and not set(name) - set("0123456789abcdef") else None
 
 
+def connect(identifier: str) -> socket.socket:
+    """Open a stream to the journal, for lines under an identifier; OSError where there is none."""
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        stream.connect(str(STREAM))
+        stream.shutdown(socket.SHUT_RD)
+        # Identifier, unit (root's to say), priority, prefixes of levels, and to where else.
+        stream.sendall(f"{identifier}\n\n{_INFO}\n0\n0\n0\n0\n".encode())
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
 def own_stream(*descriptors: int) -> None:
     """Put a new stream to the journal, of this process alone, in the descriptors' place.
 
     Journald takes the unit from the control group of whoever connects. Raises OSError where
     journald cannot be reached.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as stream:
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-        stream.connect(str(STREAM))
-        stream.shutdown(socket.SHUT_RD)
-        # Identifier, unit (root's to say), priority, prefixes of levels, and to where else.
-        stream.sendall(f"{IDENTIFIER}\n\n{_INFO}\n0\n0\n0\n0\n".encode())
+    with connect(IDENTIFIER) as stream:
         for descriptor in descriptors:
             os.dup2(stream.fileno(), descriptor, inheritable=True)
     status = os.fstat(descriptors[0])

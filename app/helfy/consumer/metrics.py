@@ -26,7 +26,7 @@ log = jsonlog.get(__name__)
 
 DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 # When a series began: one more series for each, which nobody asks for.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 LATENCY_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
 UNDECODABLE: Final = "UNDECODABLE"

@@ -61,6 +61,8 @@ class StreamReader:
         self._caught_up_at: float | None = None
         self._cut_off = True
         self._beginnings: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._backlog = True  # what comes is from before we connected
         self._counted: dict[int, int] = {}  # by partition, what latencies has seen before
         self._started_at = time.monotonic()
         self._reported: State | None = None
@@ -89,9 +91,13 @@ class StreamReader:
         """
         if self._cut_off:
             return "cutOff"
-        caught_up = self._caught_up_at
-        late = caught_up is None or time.monotonic() - caught_up > BEHIND_SECONDS
-        return "behind" if late or self.state() == "degraded" else "live"
+        return "live" if self.caught_up() and self.state() == "ok" else "behind"
+
+    def caught_up(self) -> bool:
+        """Say whether all that is in Kafka was read, a moment ago at least."""
+        at = self._caught_up_at
+        late = at is None or time.monotonic() - at > BEHIND_SECONDS
+        return not (self._cut_off or late)
 
     def silence(self) -> float:
         """Return the seconds since the last record, of whatever kind."""
@@ -130,14 +136,17 @@ class StreamReader:
             polled = consumer.poll(timeout_ms=POLL_MS)
             now = time.monotonic()
             if polled:
-                self._take(polled)
-                self._last_record = self._answered_at = now
+                newest = self._take(polled)
+                # A record from before we were there is a sign of life of then.
+                age = max(0.0, time.time() - newest) if self._backlog else 0.0
+                self._last_record = max(now - age, self._last_record or float("-inf"))
+                self._answered_at = now
                 self._cut_off = False
                 seen = True
                 self._report("record")
             elif now - (self._answered_at or opened) > PROBE_AFTER_SECONDS:
                 self._probe(consumer, parts, now)
-            self._measure(consumer, parts, caught_up=not polled)
+            self._measure(consumer, parts)
             if now - max(opened, self._last_record or opened) > self._settings.max_silence_seconds:
                 break  # the topic may have been made anew
             if now - looked > METADATA_SECONDS:
@@ -158,6 +167,8 @@ class StreamReader:
         ends = consumer.end_offsets(parts, timeout_ms=client.CONNECT_MS)
         consumer.assign(parts)
         self._beginnings = {part.partition: beginnings[part] for part in parts}
+        self._ends = {part.partition: ends[part] for part in parts}
+        self._backlog = True
         self.ring.keep_only(numbers)
         following = self.ring.following()
         for part in parts:
@@ -169,7 +180,9 @@ class StreamReader:
             consumer.seek(part, max(goes_on, beginnings[part]))
         return parts
 
-    def _take(self, polled: dict[Any, list[Any]]) -> None:
+    def _take(self, polled: dict[Any, list[Any]]) -> float:
+        """Note what was polled and give the time of the newest of it, in Unix seconds."""
+        newest = 0.0
         for part, records in polled.items():
             number, entries = part.partition, list[Entry]()
             if self.ring.following().get(number) != records[0].offset:
@@ -185,6 +198,8 @@ class StreamReader:
             self.ring.add(number, entries, records[-1].offset + 1)
             self._counted[number] = max(self._counted.get(number, 0), records[-1].offset + 1)
             self.marks.note(number, records[-1].offset, records[-1].timestamp / 1000)
+            newest = max(newest, records[-1].timestamp / 1000)
+        return newest
 
     def _probe(self, consumer: Any, parts: list[Any], now: float) -> None:
         """Ask Kafka, which says nothing when there is nothing, whether it is there at all."""
@@ -197,19 +212,21 @@ class StreamReader:
         else:
             self._answered_at, self._cut_off = now, False
 
-    def _measure(self, consumer: Any, parts: list[Any], *, caught_up: bool) -> None:
+    def _measure(self, consumer: Any, parts: list[Any]) -> None:
         following = self.ring.following()
         lag = 0
         for part in parts:
             end = consumer.highwater(part)
-            waiting = 0 if end is None else max(0, end - following[part.partition])
+            end = self._ends[part.partition] if end is None else end
+            waiting = max(0, end - following[part.partition])
             if waiting > 2 * BACK_RECORDS:
                 consumer.seek(part, end - BACK_RECORDS)
                 self.ring.restart(part.partition, end - BACK_RECORDS)
                 waiting = BACK_RECORDS
             lag += waiting
         self.lag = lag
-        if lag == 0 or caught_up:
+        if lag == 0:
+            self._backlog = False
             self._caught_up_at = time.monotonic()
 
     def _report(self, reason: str) -> None:

@@ -114,7 +114,7 @@ def test_the_status_of_the_stream(
 ) -> None:
     monkeypatch.setattr("helfy.feed.groups.FRESH_SECONDS", -1)
     topic = Topic(kafka)
-    old = int(time.time() * 1000) - 60_000
+    old = int(time.time() * 1000) - 20_000
     topic.write(*(topic.change(row) for row in range(5)), topic.heartbeat(), first_ms=old)
     commit(topic, f"good-{topic.name}", 6)
     commit(topic, f"slow-{topic.name}", 2)

@@ -245,9 +245,9 @@ def test_a_topic_made_anew_is_said(topic: Topic, feed: Feed) -> None:
     topic.make()
     topic.write(topic.change(77))
     eventually(
-        lambda: feed.reader.ring.following() == {0: 1} and feed.reader.feed() == "live",
+        lambda: feed.reader.ring.following() == {0: 1} and feed.reader.caught_up(),
         "the new topic is read",
-        60,
+        90,
     )
     page = feed.following(ALL, 10, now)
     assert page.lost == [Lost(0, 10, None)]

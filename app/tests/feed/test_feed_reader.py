@@ -201,3 +201,18 @@ def test_latencies_are_told_by_their_class() -> None:
     assert sum(counts.values()) == 100
     assert [quantile(counts, share) for share in (0.5, 0.95, 0.99)] == [10, 500, 3_600_000]
     assert quantile({}, 0.5) is None
+
+
+def test_records_of_before_are_no_sign_of_life_now(topic: Topic) -> None:
+    old = int(time.time() * 1000) - 3_600_000
+    topic.write(*(topic.change(row) for row in range(1, 4)), first_ms=old)
+    feed = topic.feed()
+    try:
+        eventually(lambda: feed.reader.ring.following() == {0: 3}, "all is read")
+        assert feed.reader.state() == "degraded"
+        assert feed.reader.feed() == "behind"
+        assert 3000 < feed.reader.silence() < 4000
+        topic.write(topic.heartbeat())
+        eventually(lambda: feed.reader.feed() == "live", "there is life")
+    finally:
+        stop(feed)

@@ -36,6 +36,11 @@ LAUNCHER = """\
 release=$(dirname "$(dirname "$(readlink -f "$0")")")
 PYTHONPATH="$release/lib" exec /usr/bin/python3 -s -P -m "$@"
 """
+COMMAND = """\
+#!/bin/sh
+# helfy: the command of the release that it is in; helfy --help says more.
+exec "$(dirname "$(readlink -f "$0")")/helfy-run" helfy.cli "$@"
+"""
 
 
 def main() -> int:
@@ -96,10 +101,10 @@ def build(project: Path, work: Path, release: str, platform: str) -> None:
     shutil.rmtree(root / "lib/bin", ignore_errors=True)
     (root / "lib/.lock").unlink(missing_ok=True)
     shutil.copytree(project / "client", root / "client")
-    launcher = root / "bin/helfy-run"
-    launcher.parent.mkdir()
-    launcher.write_text(LAUNCHER)
-    launcher.chmod(0o755)
+    (root / "bin").mkdir()
+    for name, script in (("helfy-run", LAUNCHER), ("helfy", COMMAND)):
+        (root / "bin" / name).write_text(script)
+        (root / "bin" / name).chmod(0o755)
     (root / "RELEASE").write_text(f"{release}\n")
 
 

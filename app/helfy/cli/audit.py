@@ -1,0 +1,49 @@
+"""One line in the journal for each thing that was changed or refused: who, what, of whom.
+
+``journalctl -t helfy`` shows them. Where there is no journal, they go to stderr.
+"""
+
+import os
+import socket
+import sys
+import time
+from typing import Any
+
+from helfy import jsonlog
+from helfy.consumer import journal
+
+IDENTIFIER = "helfy"
+
+
+class Audit:
+    """Writes the lines. No password, hash or token is ever given to it."""
+
+    def __init__(self) -> None:
+        self._stream: socket.socket | None = None
+
+    def write(self, action: str, outcome: str, **fields: Any) -> None:
+        """Write a line, as the API does; ``by`` is the user who called, before sudo."""
+        line = {
+            "timestamp": jsonlog.rfc3339(time.time()),
+            "level": "info" if outcome == "ok" else "warning",
+            "action": action,
+            "userId": None,
+            "ip": None,
+            "outcome": outcome,
+            "command": IDENTIFIER,
+            "by": os.environ.get("SUDO_USER") or str(os.getuid()),
+            **fields,
+        }
+        text = (jsonlog.dumps(line) + "\n").encode()
+        try:
+            if self._stream is None:
+                self._stream = journal.connect(IDENTIFIER)
+            self._stream.sendall(text)
+        except OSError:
+            sys.stderr.buffer.write(text)
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Close the way to the journal."""
+        if self._stream is not None:
+            self._stream.close()
