@@ -15,8 +15,8 @@ from helfy.api.server import CannotListenError, serve
 from helfy.api.settings import load_settings
 from helfy.config import ConfigError
 from helfy.database import connect
-from helfy.housekeeping import Housekeeper
 from helfy.feed.reader import StreamReader
+from helfy.housekeeping import Housekeeper
 
 _HIGHEST_PORT = 65535
 
