@@ -236,22 +236,26 @@ def test_what_retention_took_is_said(topic: Topic, monkeypatch: pytest.MonkeyPat
         stop(feed)
 
 
-def test_a_topic_made_anew_is_said(topic: Topic, feed: Feed) -> None:
-    topic.write(*(topic.change(row) for row in range(1, 11)))
-    read_up_to(feed, 10)
-    _, now = feed.newest(ALL, 1)
-    topic.kafka.delete_topic(topic.name)
-    eventually(lambda: topic.name not in _topics(topic), "the topic is gone")
-    topic.make()
-    topic.write(topic.change(77))
-    eventually(
-        lambda: feed.reader.ring.following() == {0: 1} and feed.reader.caught_up(),
-        "the new topic is read",
-        90,
-    )
-    page = feed.following(ALL, 10, now)
-    assert page.lost == [Lost(0, 10, None)]
-    assert rows(page) == [77]
+def test_a_topic_made_anew_is_said(topic: Topic) -> None:
+    feed = topic.feed(max_silence_seconds=3)
+    try:
+        topic.write(*(topic.change(row) for row in range(1, 11)))
+        read_up_to(feed, 10)
+        _, now = feed.newest(ALL, 1)
+        topic.kafka.delete_topic(topic.name)
+        eventually(lambda: topic.name not in _topics(topic), "the topic is gone")
+        topic.make()
+        topic.write(topic.change(77))
+        eventually(
+            lambda: feed.reader.ring.following() == {0: 1} and feed.reader.caught_up(),
+            "the new topic is read",
+            90,
+        )
+        page = feed.following(ALL, 10, now)
+        assert page.lost == [Lost(0, 10, None)]
+        assert rows(page) == [77]
+    finally:
+        stop(feed)
 
 
 def _topics(topic: Topic) -> list[str]:
