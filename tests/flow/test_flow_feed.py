@@ -229,7 +229,7 @@ def test_the_command_refuses_in_its_own_ways(api_machine: Machine) -> None:
 
 def test_the_shell_completes_the_command(api_machine: Machine) -> None:
     script = (
-        "COMP_WORDS=(helfy us) COMP_CWORD=1; _helfy_completion helfy us helfy;"
+        "_completion_loader helfy; COMP_WORDS=(helfy us) COMP_CWORD=1; _helfy_completion helfy us helfy;"
         ' echo "${COMPREPLY[@]}"; complete -p helfy'
     )
     said = api_machine.run(f"bash -lic {shlex.quote(script)} 2>/dev/null")
