@@ -62,6 +62,12 @@ class Topic:
         """Give key and value of what comes when nothing changes."""
         return {"serverName": "helfy"}, {"ts_ms": int(time.time() * 1000)}
 
+    def watermark(self, seconds_ago: float) -> tuple[Any, Any]:
+        """Give key and value of what TiCDC writes when nothing changes."""
+        moment = int((time.time() - seconds_ago) * 1000) << 18
+        told = {"isDdl": False, "type": "TIDB_WATERMARK", "es": 0, "database": ""}
+        return "", {**told, "_tidb": {"watermarkTs": moment}}
+
     def write(self, *records: tuple[Any, Any], partition: int = 0, first_ms: int = 0) -> None:
         """Store records, in order; with ``first_ms`` a millisecond apart from that time on."""
         producer = self.kafka.producer()

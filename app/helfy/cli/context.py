@@ -32,6 +32,8 @@ REFUSED: Final = 1
 AWAY: Final = 3
 UNWELL: Final = 4
 REACH_SECONDS: Final = 8.0
+# An unknown column, an unknown table.
+_OTHER_TABLES: Final = frozenset({1054, 1146})
 
 
 class Refusal(Exception):  # noqa: N818 - an end, with its exit status
@@ -176,5 +178,10 @@ def _refusal(error: Exception) -> Refusal | None:
     if isinstance(error, KafkaAwayError | BusyError):
         return Refusal("Kafka does not answer", AWAY)
     if isinstance(error, UNAVAILABLE):
-        return Refusal(f"the database does not answer (error {error_code(error)})", AWAY)
+        code = error_code(error)
+        if code in _OTHER_TABLES:
+            return Refusal(
+                f"the database's tables are not this release's (error {code}): deploy it"
+            )
+        return Refusal(f"the database does not answer (error {code})", AWAY)
     return None

@@ -1,7 +1,9 @@
 """The one thread of a process that follows the topic, and what it knows of the stream.
 
-Change capture writes something every few seconds even when nothing changes (watermarks,
-heartbeats). So silence on the topic means that capture, Kafka or the way to it is broken.
+Change capture writes something every few seconds even when nothing changes: Debezium a heartbeat,
+TiCDC a watermark on every partition. So silence on the topic means that capture, Kafka or the way
+to it is broken. TiCDC's records tell as well how far it has come: where they come, but speak of a
+time long ago, changes come late and the stream is as good as silent.
 """
 
 import threading
@@ -13,6 +15,7 @@ from typing import Any, Final, Literal
 from kafka import TopicPartition  # type: ignore[import-untyped]  # kafka-python ships no types
 
 from helfy import jsonlog
+from helfy.consumer.decode import told_ms
 from helfy.feed import client
 from helfy.feed.entry import Decoder, Entry
 from helfy.feed.marks import Marks
@@ -57,6 +60,7 @@ class StreamReader:
         self._decoder = Decoder(settings.lines())
         self._stopping = threading.Event()
         self._last_record: float | None = None
+        self._last_told: float | None = None
         self._answered_at: float | None = None
         self._caught_up_at: float | None = None
         self._cut_off = True
@@ -80,7 +84,7 @@ class StreamReader:
             self._thread.join(timeout)
 
     def state(self) -> State:
-        """Return ``ok`` if a record came within ``max_silence_seconds``, else ``degraded``."""
+        """Return ``ok`` if a record told of the last ``max_silence_seconds``, else ``degraded``."""
         return "ok" if self.silence() <= self._settings.max_silence_seconds else "degraded"
 
     def feed(self) -> Feed:
@@ -100,8 +104,8 @@ class StreamReader:
         return not (self._cut_off or late)
 
     def silence(self) -> float:
-        """Return the seconds since the last record, of whatever kind."""
-        last = self._last_record
+        """Return the seconds since the moment that the last record tells of, whatever its kind."""
+        last = self._last_told
         return float("inf") if last is None else time.monotonic() - last
 
     def begins_with(self, partition: int) -> int | None:
@@ -136,14 +140,13 @@ class StreamReader:
             polled = consumer.poll(timeout_ms=POLL_MS)
             now = time.monotonic()
             if polled:
-                newest = self._take(polled)
-                # A record from before we were there is a sign of life of then.
-                age = max(0.0, time.time() - newest) if self._backlog else 0.0
-                self._last_record = max(now - age, self._last_record or float("-inf"))
-                self._answered_at = now
+                self._take(polled)
+                told_at = now - min(self._age(records[-1]) for records in polled.values())
+                self._last_told = max(told_at, self._last_told or float("-inf"))
+                self._last_record = self._answered_at = now
                 self._cut_off = False
                 seen = True
-                self._report("record")
+                self._report("record" if self.state() == "ok" else "behind")
             elif now - (self._answered_at or opened) > PROBE_AFTER_SECONDS:
                 self._probe(consumer, parts, now)
             self._measure(consumer, parts)
@@ -180,9 +183,15 @@ class StreamReader:
             consumer.seek(part, max(goes_on, beginnings[part]))
         return parts
 
-    def _take(self, polled: dict[Any, list[Any]]) -> float:
-        """Note what was polled and give the time of the newest of it, in Unix seconds."""
-        newest = 0.0
+    def _age(self, record: Any) -> float:
+        """Give how many seconds ago the moment is that a record tells of."""
+        told = told_ms(record.value)
+        if told is None and self._backlog:
+            # A record from before we were there is a sign of life of then.
+            told = record.timestamp
+        return 0.0 if told is None else max(0.0, time.time() - told / 1000)
+
+    def _take(self, polled: dict[Any, list[Any]]) -> None:
         for part, records in polled.items():
             number, entries = part.partition, list[Entry]()
             if self.ring.following().get(number) != records[0].offset:
@@ -198,8 +207,6 @@ class StreamReader:
             self.ring.add(number, entries, records[-1].offset + 1)
             self._counted[number] = max(self._counted.get(number, 0), records[-1].offset + 1)
             self.marks.note(number, records[-1].offset, records[-1].timestamp / 1000)
-            newest = max(newest, records[-1].timestamp / 1000)
-        return newest
 
     def _probe(self, consumer: Any, parts: list[Any], now: float) -> None:
         """Ask Kafka, which says nothing when there is nothing, whether it is there at all."""

@@ -235,6 +235,16 @@ def test_the_database_is_away(helfy: Helfy) -> None:
     assert "the database does not answer" in result.stderr
 
 
+def test_tables_of_another_release(helfy: Helfy) -> None:
+    helfy.mariadb.execute("RENAME TABLE cli.users TO cli.people")
+    try:
+        result = helfy("user", "list")
+    finally:
+        helfy.mariadb.execute("RENAME TABLE cli.people TO cli.users")
+    assert result.exit_code == 1
+    assert "not this release's (error 1146)" in result.stderr
+
+
 def test_settings_that_cannot_be_read(helfy: Helfy) -> None:
     (helfy.home / "database_api").unlink()
     result = helfy("user", "list")

@@ -10,6 +10,7 @@ import pytest
 from feed_topic import Topic, eventually, rows, stop
 from kafka_server import Kafka
 
+from helfy.consumer.decode import told_ms
 from helfy.feed.entry import Wanted
 from helfy.feed.marks import Marks
 from helfy.feed.minutes import Latencies, Minutes, quantile
@@ -216,3 +217,50 @@ def test_records_of_before_are_no_sign_of_life_now(topic: Topic) -> None:
         eventually(lambda: feed.reader.feed() == "live", "there is life")
     finally:
         stop(feed)
+
+
+def test_watermarks_of_long_ago_are_as_good_as_silence(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    feed = topic.feed(max_silence_seconds=20)
+    try:
+        topic.write(topic.watermark(600), topic.watermark(400))
+        eventually(lambda: feed.reader.ring.following() == {0: 2}, "both are read")
+        assert feed.reader.state() == "degraded"
+        assert feed.reader.feed() == "behind"
+        topic.write(topic.watermark(1))
+        eventually(lambda: feed.reader.feed() == "live", "there is life")
+        # What is sent once more from further back does not take the newest away.
+        topic.write(topic.watermark(300))
+        topic.write(topic.watermark(200))
+        eventually(lambda: feed.reader.ring.following() == {0: 5}, "all is read")
+        assert feed.reader.state() == "ok"
+    finally:
+        stop(feed)
+    assert states(caplog) == [("ok", "INFO")]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, None),
+        (b"{", None),
+        (b"{}", None),
+        (b'{"ts_ms":5}', None),
+        (b'{"isDdl":false,"type":"TIDB_WATERMARK","es":1}', None),
+        (b'{"isDdl":false,"type":"TIDB_WATERMARK","es":1,"_tidb":{"watermarkTs":true}}', None),
+        (
+            b'{"isDdl":false,"type":"TIDB_WATERMARK","_tidb":{"watermarkTs":470669194426318858}}',
+            1795460488992,
+        ),
+        (
+            b'{"isDdl":false,"type":"UPDATE","es":1,"_tidb":{"commitTs":470669194426318858}}',
+            1795460488992,
+        ),
+    ],
+)
+def test_how_far_a_record_says_that_the_source_has_come(
+    value: bytes | None, told: int | None
+) -> None:
+    assert told_ms(value) == told
