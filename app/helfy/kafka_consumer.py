@@ -1,4 +1,4 @@
-"""A consumer of kafka-python, made so that nothing is left of one that cannot be made."""
+"""Clients of kafka-python, made so that nothing is left of one that cannot be made."""
 
 import contextlib
 from typing import Any
@@ -8,9 +8,19 @@ from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # a
 
 
 def open_consumer(**configuration: Any) -> Any:
-    """Return a ``kafka.KafkaConsumer``; blocks until a broker has answered.
+    """Return a ``kafka.KafkaConsumer``; see ``_opened``."""
+    return _opened(kafka.KafkaConsumer, configuration)
 
-    Raises what kafka-python raises where none does in time. Its consumer would then leave a
+
+def open_admin(**configuration: Any) -> Any:
+    """Return a ``kafka.KafkaAdminClient``; see ``_opened``."""
+    return _opened(kafka.KafkaAdminClient, configuration)
+
+
+def _opened(kind: Any, configuration: dict[str, Any]) -> Any:
+    """Make a client; blocks until a broker has answered.
+
+    Raises what kafka-python raises where none does in time. Its client would then leave a
     thread running (3.0.12), which tries to reach Kafka for ever: one more with each attempt.
     """
     clients: list[Any] = []
@@ -20,7 +30,7 @@ def open_consumer(**configuration: Any) -> Any:
         return clients[-1]
 
     try:
-        return kafka.KafkaConsumer(kafka_client=client, **configuration)
+        return kind(kafka_client=client, **configuration)
     except BaseException:
         for opened in clients:
             with contextlib.suppress(Exception):

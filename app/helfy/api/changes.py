@@ -117,7 +117,7 @@ def list_changes(query: ChangesQuery) -> Response:
 
 
 def _answer(feed: Feed, page: Page, following: str | None, older: str | None) -> Response:
-    state = feed.reader.feed()
+    state = feed.reader.pulse.feed()
     answer = Changes(
         changes=[],
         state=state,

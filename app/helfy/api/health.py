@@ -39,7 +39,7 @@ def ready() -> Response:
     The change stream's state is told beside it and never makes this a 503.
     """
     here = services()
-    stream = here.feed.reader.state()
+    stream = here.feed.reader.pulse.state()
     try:
         with here.engine.connect() as connection:
             connection.execute(select(1)).one()

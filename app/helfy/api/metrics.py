@@ -94,7 +94,7 @@ class _Now:
         feed = GaugeMetricFamily(
             "helfy_api_feed_state", "1 for the state that the live feed is in", labels=["state"]
         )
-        state = reader.feed()
+        state = reader.pulse.feed()
         for each in ("live", "behind", "cutOff"):
             feed.add_metric([each], each == state)
         yield feed
@@ -114,7 +114,7 @@ class _Now:
             (
                 "helfy_api_stream_silence_seconds",
                 "Time since the last record on the topic",
-                reader.silence(),
+                reader.pulse.silence(),
             ),
         ):
             yield GaugeMetricFamily(name, text, value)

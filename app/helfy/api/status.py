@@ -118,13 +118,13 @@ def show() -> Response:
     latencies = here.feed.reader.latencies.minutes.by_minute()
     total = sum((Counter(counts) for counts in minutes.values()), Counter[str]())
     delays = sum((Counter(counts) for counts in latencies.values()), Counter[str]())
-    silence = here.feed.reader.silence()
+    silence = here.feed.reader.pulse.silence()
     return answers.answer(
         Status(
             at=datetime.now(UTC),
             parts=[*_stream_parts(here), *_processes(processes)],
             stream=StreamStatus(
-                state=here.feed.reader.feed(),
+                state=here.feed.reader.pulse.feed(),
                 lag_records=here.feed.reader.lag,
                 silence_seconds=None if silence == float("inf") else round(silence, 1),
                 latency=Latency(
@@ -153,17 +153,17 @@ def show() -> Response:
 def _stream_parts(here: Services) -> list[Part]:
     """The database, Kafka, change capture and the consumers."""
     reader = here.feed.reader
-    cut_off = reader.feed() == "cutOff"
+    cut_off = reader.pulse.feed() == "cutOff"
     parts = [_database(here)]
     said = "does not answer" if cut_off else "answers"
     parts.append(Part(name="kafka", instance=None, state="down" if cut_off else "up", said=said))
-    silence = reader.silence()
+    silence = reader.pulse.silence()
     if silence == float("inf"):
         said = "no record has come yet"
     else:
         said = f"the last record came {silence:.0f} s ago"
     silent: Literal["down", "unknown"] = "unknown" if cut_off else "down"
-    state = "up" if reader.state() == "ok" else silent
+    state = "up" if reader.pulse.state() == "ok" else silent
     parts.append(Part(name="capture", instance=None, state=state, said=said))
     for group in here.groups.look():
         if group.lag is None or group.behind_seconds is None:

@@ -46,12 +46,12 @@ def _stream(context: Context) -> list[dict[str, Any]]:
     reader = context.feed.reader
     until = time.monotonic() + WAIT_SECONDS
     # A heartbeat comes every few seconds, and the reader begins with records of before.
-    while reader.state() != "ok" and time.monotonic() < until:
+    while reader.pulse.state() != "ok" and time.monotonic() < until:
         time.sleep(0.1)
-    reached = reader.feed() != "cutOff"
+    reached = reader.pulse.feed() != "cutOff"
     said = "answers" if reached else "does not answer, or has no such topic"
     rows = [_row("kafka", up=reached, said=said)]
-    well = reader.state() == "ok"
+    well = reader.pulse.state() == "ok"
     silent = f"no record within {WAIT_SECONDS:.0f} s"
     rows.append(_row("capture", up=well, said="records come" if well else silent))
     groups = Groups(context.settings.stream, reader)

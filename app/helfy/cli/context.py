@@ -15,8 +15,9 @@ from typing import Any, Final, Self
 import click
 from pydantic import SecretStr
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
-from helfy.accounts import AccountError, FieldsError
+from helfy.accounts import AccountError
 from helfy.api.settings import ApiFile
 from helfy.cli.audit import Audit
 from helfy.config import ConfigError, credential, load
@@ -113,9 +114,9 @@ class Context:
     def reached_feed(self) -> Feed:
         """Give the feed when it has read up to now; a Refusal where Kafka does not answer."""
         until = time.monotonic() + REACH_SECONDS
-        while not self.feed.reader.caught_up() and time.monotonic() < until:
+        while not self.feed.reader.pulse.caught_up() and time.monotonic() < until:
             time.sleep(0.05)
-        if self.feed.reader.feed() == "cutOff":
+        if self.feed.reader.pulse.feed() == "cutOff":
             raise Refusal("Kafka does not answer, or has no such topic", AWAY)
         return self.feed
 
@@ -168,20 +169,20 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _refusal(error: Exception) -> Refusal | None:
-    if isinstance(error, FieldsError):
-        return Refusal(str(error), fields=error.fields)
-    if isinstance(error, AccountError):
-        return Refusal(str(error))
+    if isinstance(error, DBAPIError) and (code := error_code(error)) in _OTHER_TABLES:
+        said = f"the database's tables are not this release's (error {code}): deploy it"
+        return Refusal(said)
     if isinstance(error, ConfigError):
         root = "" if os.geteuid() == 0 else " (you are not root: try sudo helfy)"
         return Refusal(f"{error}{root}", os.EX_CONFIG)
+    if isinstance(error, AccountError):
+        return Refusal(str(error), fields=getattr(error, "fields", None))
+    return _away(error)
+
+
+def _away(error: Exception) -> Refusal | None:
     if isinstance(error, KafkaAwayError | BusyError):
         return Refusal("Kafka does not answer", AWAY)
     if isinstance(error, UNAVAILABLE):
-        code = error_code(error)
-        if code in _OTHER_TABLES:
-            return Refusal(
-                f"the database's tables are not this release's (error {code}): deploy it"
-            )
-        return Refusal(f"the database does not answer (error {code})", AWAY)
+        return Refusal(f"the database does not answer (error {error_code(error)})", AWAY)
     return None

@@ -1,14 +1,12 @@
 """Clients of Kafka that belong to no group and leave no trace in it."""
 
-import contextlib
 from typing import Any, Final
 
-from kafka import KafkaAdminClient, KafkaConsumer  # type: ignore[import-untyped]  # kafka-python ships no types
-from kafka import errors as kafka_errors
-from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # as above
+from kafka import errors as kafka_errors  # type: ignore[import-untyped]  # it ships no types
 
 from helfy.consumer.change import Record
 from helfy.feed.settings import Stream
+from helfy.kafka_consumer import open_admin, open_consumer
 
 # What kafka-python raises where Kafka or the way to it is at fault.
 FAULTS: Final[tuple[type[Exception], ...]] = (
@@ -26,9 +24,8 @@ MAX_RECORDS: Final = 200
 
 def connect(settings: Stream) -> Any:
     """Return a consumer of nothing yet; raise what kafka-python raises where Kafka is away."""
-    return _made(
-        KafkaConsumer,
-        settings,
+    return open_consumer(
+        **_common(settings),
         group_id=None,
         enable_auto_commit=False,
         # Where an offset is gone: the oldest there is. What that skips is told by the feed.
@@ -43,34 +40,18 @@ def connect(settings: Stream) -> Any:
 
 def administrate(settings: Stream) -> Any:
     """Return a client that asks about groups; raise what kafka-python raises."""
-    return _made(KafkaAdminClient, settings)
+    return open_admin(**_common(settings))
 
 
-def _made(kind: Any, settings: Stream, **more: Any) -> Any:
-    clients: list[Any] = []
-
-    def client(**configuration: Any) -> Any:
-        clients.append(KafkaNetClient(**configuration))
-        return clients[-1]
-
-    try:
-        return kind(
-            bootstrap_servers=list(settings.bootstrap_servers),
-            client_id="helfy-api",
-            bootstrap_timeout_ms=CONNECT_MS,
-            request_timeout_ms=CONNECT_MS * 3,
-            reconnect_backoff_max_ms=1000,
-            metadata_max_age_ms=METADATA_MS,
-            kafka_client=client,
-            **more,
-        )
-    except BaseException:
-        # A client that fails to be made leaves its thread running, which would try to reach
-        # Kafka for ever: one more with each attempt, for as long as Kafka is away.
-        for made in clients:
-            with contextlib.suppress(Exception):
-                made.close()
-        raise
+def _common(settings: Stream) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": list(settings.bootstrap_servers),
+        "client_id": "helfy-api",
+        "bootstrap_timeout_ms": CONNECT_MS,
+        "request_timeout_ms": CONNECT_MS * 3,
+        "reconnect_backoff_max_ms": 1000,
+        "metadata_max_age_ms": METADATA_MS,
+    }
 
 
 def record_of(polled: Any) -> Record:

@@ -167,7 +167,7 @@ class _Up(_Lane):
 
     def _from_kafka(self) -> Span | None:
         following = self._ring.following().get(self.partition)
-        if following is not None and self.offset > following and not self._reader.caught_up():
+        if following is not None and self.offset > following and not self._reader.pulse.caught_up():
             return None  # another process knows more than this one yet
         bounds = self._turn.bounds().get(self.partition)
         first, end = bounds or (0, 0)

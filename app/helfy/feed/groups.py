@@ -68,7 +68,7 @@ class Groups:
     def _ask(self) -> list[Group]:
         names = self._settings.consumer_groups
         # Where the reader is cut off there is nobody to ask, and asking would take seconds.
-        if not names or self._reader.feed() == "cutOff":
+        if not names or self._reader.pulse.feed() == "cutOff":
             return [Group(name, None, None) for name in names]
         try:
             if self._admin is None:

@@ -1,32 +1,24 @@
-"""The one thread of a process that follows the topic, and what it knows of the stream.
-
-Change capture writes something every few seconds even when nothing changes: Debezium a heartbeat,
-TiCDC a watermark on every partition. So silence on the topic means that capture, Kafka or the way
-to it is broken. TiCDC's records tell as well how far it has come: where they come, but speak of a
-time long ago, changes come late and the stream is as good as silent.
-"""
+"""The one thread of a process that follows the topic."""
 
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from kafka import TopicPartition  # type: ignore[import-untyped]  # kafka-python ships no types
 
 from helfy import jsonlog
-from helfy.consumer.decode import told_ms
 from helfy.feed import client
 from helfy.feed.entry import Decoder, Entry
 from helfy.feed.marks import Marks
 from helfy.feed.minutes import Latencies
+from helfy.feed.pulse import Pulse
 from helfy.feed.ring import Ring
 from helfy.feed.settings import Stream
 
 log = jsonlog.get(__name__)
 
-State = Literal["ok", "degraded"]
-Feed = Literal["live", "behind", "cutOff"]
 POLL_MS: Final = 500
 PROBE_AFTER_SECONDS: Final = 2.0
 PROBE_MS: Final = 1500
@@ -38,19 +30,18 @@ METADATA_SECONDS: Final = 10.0
 # What is read back at the start. Who is further behind than twice that goes on from there: the
 # records between stay in Kafka for whoever asks for them.
 BACK_RECORDS: Final = 1000
-# Catching up for longer than this is being behind.
-BEHIND_SECONDS: Final = 2.0
 
 
 class StreamReader:
     """Keeps the topic's last lines in ``ring``. Whatever happens to Kafka, the API goes on.
 
-    ``latencies`` are those of the last hour, ``marks`` when records came by offset, ``lag`` how
-    many records are not read yet.
+    ``pulse`` says how the stream is, ``latencies`` are those of the last hour, ``marks`` tell when
+    records came by offset, ``lag`` is how many are not read yet.
     """
 
     def __init__(self, settings: Stream, connect: Callable[[Stream], Any] | None = None) -> None:
         self.ring = Ring()
+        self.pulse = Pulse(settings.max_silence_seconds)
         self.latencies = Latencies()
         self.marks = Marks()
         self.lag = 0
@@ -59,22 +50,13 @@ class StreamReader:
         self._connect = connect or client.connect
         self._decoder = Decoder(settings.lines())
         self._stopping = threading.Event()
-        self._last_record: float | None = None
-        self._last_told: float | None = None
-        self._answered_at: float | None = None
-        self._caught_up_at: float | None = None
-        self._cut_off = True
         self._beginnings: dict[int, int] = {}
         self._ends: dict[int, int] = {}
-        self._backlog = True  # what comes is from before we connected
         self._counted: dict[int, int] = {}  # by partition, what latencies has seen before
-        self._started_at = time.monotonic()
-        self._reported: State | None = None
         self._thread = threading.Thread(target=self._run, name="stream-reader", daemon=True)
 
     def start(self) -> None:
         """Begin to read; returns at once."""
-        self._started_at = time.monotonic()
         self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
@@ -82,31 +64,6 @@ class StreamReader:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
-
-    def state(self) -> State:
-        """Return ``ok`` if a record told of the last ``max_silence_seconds``, else ``degraded``."""
-        return "ok" if self.silence() <= self._settings.max_silence_seconds else "degraded"
-
-    def feed(self) -> Feed:
-        """Say how much the newest line is worth.
-
-        ``cutOff``: Kafka does not answer. ``behind``: it does, and lines are still to come, since
-        this process is catching up or change capture has fallen silent. Else ``live``.
-        """
-        if self._cut_off:
-            return "cutOff"
-        return "live" if self.caught_up() and self.state() == "ok" else "behind"
-
-    def caught_up(self) -> bool:
-        """Say whether all that is in Kafka was read, a moment ago at least."""
-        at = self._caught_up_at
-        late = at is None or time.monotonic() - at > BEHIND_SECONDS
-        return not (self._cut_off or late)
-
-    def silence(self) -> float:
-        """Return the seconds since the moment that the last record tells of, whatever its kind."""
-        last = self._last_told
-        return float("inf") if last is None else time.monotonic() - last
 
     def begins_with(self, partition: int) -> int | None:
         """Return the first offset that the partition had when the reader connected."""
@@ -123,17 +80,18 @@ class StreamReader:
             except Exception as error:
                 # Nothing that kafka-python may raise is worth the loss of this thread.
                 reason = type(error).__name__
-                self._cut_off = True
+                self.pulse.away()
                 log.debug("stream_reader_failed", exc_info=True)
-            self._report(reason)
+            self.pulse.report(reason)
             self._stopping.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _read(self, consumer: Any) -> bool:
         """Poll until something calls for a new connection; tell whether any record came."""
         parts = self._assign(consumer)
-        self._answered_at = opened = looked = time.monotonic()
-        self._cut_off = False
+        pulse = self.pulse
+        pulse.connected()
+        opened = looked = time.monotonic()
         seen = False
         while not self._stopping.is_set():
             self.each_round()
@@ -141,16 +99,12 @@ class StreamReader:
             now = time.monotonic()
             if polled:
                 self._take(polled)
-                told_at = now - min(self._age(records[-1]) for records in polled.values())
-                self._last_told = max(told_at, self._last_told or float("-inf"))
-                self._last_record = self._answered_at = now
-                self._cut_off = False
+                pulse.came(records[-1] for records in polled.values())
                 seen = True
-                self._report("record" if self.state() == "ok" else "behind")
-            elif now - (self._answered_at or opened) > PROBE_AFTER_SECONDS:
+            elif now - (pulse.answered_at or opened) > PROBE_AFTER_SECONDS:
                 self._probe(consumer, parts, now)
             self._measure(consumer, parts)
-            if now - max(opened, self._last_record or opened) > self._settings.max_silence_seconds:
+            if now - max(opened, pulse.arrived_at or opened) > self._settings.max_silence_seconds:
                 break  # the topic may have been made anew
             if now - looked > METADATA_SECONDS:
                 looked = now
@@ -171,7 +125,6 @@ class StreamReader:
         consumer.assign(parts)
         self._beginnings = {part.partition: beginnings[part] for part in parts}
         self._ends = {part.partition: ends[part] for part in parts}
-        self._backlog = True
         self.ring.keep_only(numbers)
         following = self.ring.following()
         for part in parts:
@@ -182,14 +135,6 @@ class StreamReader:
                 self.ring.restart(part.partition, goes_on)
             consumer.seek(part, max(goes_on, beginnings[part]))
         return parts
-
-    def _age(self, record: Any) -> float:
-        """Give how many seconds ago the moment is that a record tells of."""
-        told = told_ms(record.value)
-        if told is None and self._backlog:
-            # A record from before we were there is a sign of life of then.
-            told = record.timestamp
-        return 0.0 if told is None else max(0.0, time.time() - told / 1000)
 
     def _take(self, polled: dict[Any, list[Any]]) -> None:
         for part, records in polled.items():
@@ -213,11 +158,11 @@ class StreamReader:
         try:
             consumer.end_offsets(parts, timeout_ms=PROBE_MS)
         except client.FAULTS:
-            self._cut_off = True
-            if now - (self._answered_at or now) > LOST_SECONDS:
+            self.pulse.away()
+            if now - (self.pulse.answered_at or now) > LOST_SECONDS:
                 raise
         else:
-            self._answered_at, self._cut_off = now, False
+            self.pulse.answered()
 
     def _measure(self, consumer: Any, parts: list[Any]) -> None:
         following = self.ring.following()
@@ -233,15 +178,4 @@ class StreamReader:
             lag += waiting
         self.lag = lag
         if lag == 0:
-            self._backlog = False
-            self._caught_up_at = time.monotonic()
-
-    def _report(self, reason: str) -> None:
-        """Log a change of state, once."""
-        state = self.state()
-        starting = time.monotonic() - self._started_at <= self._settings.max_silence_seconds
-        if state == self._reported or (self._reported is None and state != "ok" and starting):
-            return
-        self._reported = state
-        write = log.info if state == "ok" else log.warning
-        write("change_stream", extra={"fields": {"state": state, "reason": reason}})
+            self.pulse.at_the_end()

@@ -16,6 +16,7 @@ from mariadb_server import API_PASSWORD, MariaDB
 
 APP = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30
+NO_KAFKA = '[stream]\nbootstrap_servers = ["127.0.0.1:1"]\n'
 CHEAP = "[passwords]\nbcrypt_cost = 4\n"
 
 
@@ -25,8 +26,8 @@ def write_settings(home: Path, database_port: int, more: str = "") -> None:
     (home / "token_keys").write_text(KEY)
     (home / "api.toml").write_text(
         f'[database]\nport = {database_port}\nuser = "helfy_api"\n'
-        '[stream]\nbootstrap_servers = ["127.0.0.1:1"]\n'
         f"{more}"
+        f"{'' if '[stream]' in more else NO_KAFKA}"
         f"{'' if '[passwords]' in more else CHEAP}"
     )
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from api_process import Process
+from feed_topic import Topic
 from fuzz import ENDING, fuzz
+from kafka_server import Kafka
 from mariadb_server import MariaDB
 
 WIDE = "[throttle]\n" + "".join(
@@ -16,9 +18,12 @@ WIDE = "[throttle]\n" + "".join(
 
 @pytest.mark.parametrize("name", ["root", "alice"])
 def test_every_answer_is_in_the_document(
-    processes: Callable[..., Process], database: MariaDB, tmp_path: Path, name: str
+    processes: Callable[..., Process], database: MariaDB, kafka: Kafka, tmp_path: Path, name: str
 ) -> None:
-    process = processes(WIDE)
+    topic = Topic(kafka)
+    topic.write(topic.change(1), topic.change(1, "u"), ({}, b"no JSON"), topic.heartbeat())
+    stream = f'[stream]\nbootstrap_servers = ["{kafka.server}"]\ntopic = "{topic.name}"\n'
+    process = processes(WIDE + stream)
     url, token = f"http://127.0.0.1:{process.port}", process.login(name)[2]["token"]
 
     assert fuzz(url, tmp_path, token) >= 11

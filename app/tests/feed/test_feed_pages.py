@@ -28,7 +28,7 @@ def topic(kafka: Kafka) -> Topic:
 @pytest.fixture
 def feed(topic: Topic) -> Iterator[Feed]:
     made = topic.feed()
-    eventually(lambda: made.reader.feed() != "cutOff", "the reader reaches Kafka")
+    eventually(lambda: made.reader.pulse.feed() != "cutOff", "the reader reaches Kafka")
     yield made
     stop(made)
 
@@ -247,7 +247,7 @@ def test_a_topic_made_anew_is_said(topic: Topic) -> None:
         topic.make()
         topic.write(topic.change(77))
         eventually(
-            lambda: feed.reader.ring.following() == {0: 1} and feed.reader.caught_up(),
+            lambda: feed.reader.ring.following() == {0: 1} and feed.reader.pulse.caught_up(),
             "the new topic is read",
             90,
         )
