@@ -17,7 +17,7 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 import requests
 from commit_to_line import percentile, row
