@@ -1,4 +1,4 @@
-"""Processes and settings that a run leaves behind: those of fewer processes, those of a run cut off."""
+"""What a run leaves behind: processes that are too many, settings of a run cut off."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def test_the_processes_that_are_not_wanted_any_more_go(api_machine: Machine, url
     try:
         fewer = play("site", *TAGS, "-e", "helfy_api_processes=1")
         assert fewer.code == 0, fewer.output[-4000:]
-        first = {sorted(before)[0]}
+        first = {min(before)}
         assert (units(api_machine, ACTIVE), units(api_machine, ENABLED)) == (first, first)
         assert requests.get(f"{url}/health/ready", timeout=10).status_code == 200
         again = play("site", *TAGS, "-e", "helfy_api_processes=1")
