@@ -122,6 +122,7 @@ def test_paths_and_headers(make_app: MakeApp) -> None:
         assert response.status_code in (200, 400, 404, 405), value
 
 
+@pytest.mark.slow
 def test_what_python_calls_small_letters_the_database_does_too(database: MariaDB) -> None:
     """Else a username could be refused by the table's own check. Every letter there is is asked."""
     differing = []
