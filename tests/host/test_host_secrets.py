@@ -50,7 +50,7 @@ def test_configuration_is_not_for_everybody(machine: Machine) -> None:
 
 def test_credentials_are_roots_alone(machine: Machine) -> None:
     listing = machine.run(
-        "find /etc/helfy/credentials /etc/kafka-connect/database_password -type f"
+        "find /etc/helfy/credentials /etc/kafka/credentials /etc/kafka-connect/*_password -type f"
         " -printf '%m %u %g %p\\n' 2>/dev/null || true"
     )
     if not listing:
