@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import certificates
 import yaml
 from machine import ROOT
 
@@ -53,7 +54,11 @@ def refusal(run: dict[str, Any]) -> Refusal:
         for case in run["cases"]:
             given |= case.get("vars", {})
         wire = Path(folder) / "contacts"
-        command = [*playbook(inventory), "-e", json.dumps(given), *run.get("args", [])]
+        variables = json.dumps(given)
+        if "$TLS" in variables:
+            certificates.make(Path(folder))
+            variables = variables.replace("$TLS", folder)
+        command = [*playbook(inventory), "-e", variables, *run.get("args", [])]
         done = subprocess.run(
             command,
             capture_output=True,
