@@ -1,0 +1,43 @@
+/**
+ * Which address shows which view. The one place to add one: import it, give it a line.
+ *
+ * `who` may see it: `anybody` (only without a session), `user`, `admin`. `nav` is its text in the
+ * navigation; `under` marks another one's entry there; `title` is what could not be loaded, where it
+ * is another. `:id` stands for a number.
+ */
+
+import { login } from "./views/login.js";
+import { password } from "./views/password.js";
+import { profile } from "./views/profile.js";
+import { sessions } from "./views/sessions.js";
+import { users } from "./views/users.js";
+
+export const HOME = "/profile";
+export const LOGIN = "/login";
+export const PASSWORD = "/password";
+
+/**
+ * @typedef {{path: string, view: Function, who: "anybody"|"user"|"admin", nav?: string,
+ *   title?: string, under?: string}} Route
+ * @type {Route[]}
+ */
+export const ROUTES = [
+  { path: LOGIN, view: login, who: "anybody" },
+  { path: HOME, view: profile, who: "user", nav: "Profile", title: "Your profile" },
+  { path: "/sessions", view: sessions, who: "user", nav: "Sessions", title: "Your sessions" },
+  { path: PASSWORD, view: password, who: "user", nav: "Password" },
+  { path: "/users", view: users, who: "admin", nav: "Users", title: "The accounts" },
+];
+
+/**
+ * @param {string} path such as `/users/5`
+ * @returns {{route: Route, id: number|null}|null}
+ */
+export function match(path) {
+  for (const route of ROUTES) {
+    const pattern = new RegExp(`^${route.path.replace(":id", "([1-9]\\d{0,15})")}$`);
+    const found = pattern.exec(path);
+    if (found) return { route, id: found[1] ? Number(found[1]) : null };
+  }
+  return null;
+}
