@@ -10,7 +10,7 @@ import { h } from "./dom.js";
  * @property {() => string} value what to send
  * @property {(message: string) => void} fail say what is wrong; "" for nothing
  * @property {(id: string) => void} describe let another element describe it too
- * @property {() => void} hide make what was shown of a password unreadable again
+ * @property {() => void} hide make a password that was shown unreadable again
  */
 
 /**
@@ -53,9 +53,9 @@ export function tick(name, text, { id = name, checked = true, hint } = {}) {
 /** A field for a password: it can be shown, and says where Caps Lock is on. */
 export function password(name, text, attributes = {}, more = {}) {
   const made = field(name, text, { type: "password", ...attributes }, more);
-  const hide = addToggle(made);
+  const show = addToggle(made);
   watchCapsLock(made);
-  return { ...made, value: () => made.input.value, hide };
+  return { ...made, value: () => made.input.value, show: () => show(true), hide: () => show(false) };
 }
 
 function wrap(input, text, hint) {
@@ -87,7 +87,7 @@ function wrap(input, text, hint) {
   return { node, input, box, top, text, value: () => input.value.trim(), fail, describe, hide() {} };
 }
 
-/** @returns {() => void} hides the password again */
+/** @returns {(visible: boolean) => void} */
 function addToggle({ input, box, text }) {
   const button = h("button", { class: "field-button", type: "button", "aria-controls": input.id });
   const what = text.toLowerCase();
@@ -100,7 +100,7 @@ function addToggle({ input, box, text }) {
   button.addEventListener("click", () => show(input.type === "password"));
   box.classList.add("with-button");
   box.append(button);
-  return () => show(false);
+  return show;
 }
 
 function watchCapsLock({ input, top }) {

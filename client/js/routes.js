@@ -10,6 +10,8 @@ import { login } from "./views/login.js";
 import { password } from "./views/password.js";
 import { profile } from "./views/profile.js";
 import { sessions } from "./views/sessions.js";
+import { newUser } from "./views/user-new.js";
+import { user } from "./views/user.js";
 import { users } from "./views/users.js";
 
 export const HOME = "/profile";
@@ -27,6 +29,8 @@ export const ROUTES = [
   { path: "/sessions", view: sessions, who: "user", nav: "Sessions", title: "Your sessions" },
   { path: PASSWORD, view: password, who: "user", nav: "Password" },
   { path: "/users", view: users, who: "admin", nav: "Users", title: "The accounts" },
+  { path: "/users/new", view: newUser, who: "admin", under: "/users" },
+  { path: "/users/:id", view: user, who: "admin", under: "/users", title: "The account" },
 ];
 
 /**

@@ -1,7 +1,8 @@
 import { h } from "../dom.js";
 import { password as passwordField } from "../fields.js";
 import { form, missing } from "../forms.js";
-import { fault, judge } from "../password-rules.js";
+import { newPassword } from "../new-password.js";
+import { fault } from "../password-rules.js";
 
 const REQUIRED = {
   currentPassword: "Enter the password that you have now.",
@@ -13,15 +14,8 @@ const REQUIRED = {
 export async function password(context) {
   const { me, first, signal } = context;
   const current = passwordField("currentPassword", "Current password", { autocomplete: "current-password" });
-  const fresh = passwordField("newPassword", "New password", {
-    autocomplete: "new-password",
-    "aria-describedby": "rules",
-  });
-  fresh.describe("rules");
+  const fresh = newPassword("newPassword", "New password", () => me, { own: true });
   const again = passwordField("again", "New password once more", { autocomplete: "new-password" });
-  const rules = h("ul", { class: "rules", id: "rules" });
-  showRules();
-  fresh.input.addEventListener("input", showRules);
 
   const forced = me.mustChangePassword;
   const made = form({
@@ -35,7 +29,6 @@ export async function password(context) {
       h("input", { type: "text", autocomplete: "username", value: me.username, hidden: true, readonly: true }),
       current.node,
       fresh.node,
-      rules,
       again.node,
     ],
     check,
@@ -67,10 +60,6 @@ export async function password(context) {
     ),
   };
 
-  function showRules() {
-    rules.replaceChildren(...judge(fresh.input.value, me).map(rule));
-  }
-
   function check(values) {
     const wrong = missing(values, REQUIRED);
     if (!wrong.newPassword) {
@@ -85,12 +74,6 @@ export async function password(context) {
     }
     return wrong;
   }
-}
-
-function rule({ text, kept }) {
-  const state = kept === null ? "" : kept ? "kept" : "broken";
-  const said = kept === null ? "" : kept ? "Yes: " : "Not yet: ";
-  return h("li", { class: state }, h("span", { class: "visually-hidden" }, said), text);
 }
 
 function others(count) {

@@ -3,7 +3,7 @@ import { choice, field } from "../fields.js";
 import { describe } from "../messages.js";
 import { ago } from "../moments.js";
 import { failureNote } from "../states.js";
-import { badges } from "../user-badges.js";
+import { badges, rememberList } from "../user-parts.js";
 
 const PAGE = 25;
 const TYPING_MS = 250;
@@ -96,6 +96,7 @@ export async function users(context) {
   }
 
   function show({ items, next }) {
+    rememberList(address(trail));
     const any = Object.values(chosen()).some(Boolean);
     const count = items.length === 1 ? "1 account" : `${items.length} accounts`;
     const more = next !== null || trail.length > 0;
