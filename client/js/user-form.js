@@ -24,6 +24,7 @@ export function userForm(user, context, changed) {
     fields,
     text: "Save",
     busy: "Saving…",
+    idle: "What you save is on record about a second later.",
     signal: context.signal,
     check(values) {
       const wrong = missing(values, REQUIRED);

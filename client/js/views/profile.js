@@ -28,7 +28,7 @@ export async function profile({ me, first }) {
         ["Ends by itself", moment(me.session?.expiresAt)],
         ["Session ID", me.session?.id],
       ]),
-      record(),
+      record(me.role === "admin"),
     ),
   );
   return {
@@ -53,7 +53,7 @@ function panel(title, id, facts) {
   );
 }
 
-function record() {
+function record(admin) {
   return h(
     "section",
     { class: "panel record", "aria-labelledby": "record-title" },
@@ -62,7 +62,10 @@ function record() {
       "p",
       {},
       "Every change to an account or a session becomes one line of JSON, about a second later. ",
-      "Your own log-in is there too. Watch it:",
+      "Your own log-in is there too. ",
+      ...(admin
+        ? ["Watch them arrive on the page ", h("a", { href: "#/changes" }, "Changes"), ", or in a terminal:"]
+        : ["Watch it:"]),
     ),
     h(
       "div",

@@ -30,6 +30,7 @@ export async function newUser(context) {
     fields: { username, email, role, password: secret, mustChangePassword: must },
     text: "Create account",
     busy: "Creating…",
+    idle: "The account can log in at once.",
     signal,
     beside: cancel,
     check(values) {
