@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 AGENT: Final = "helfy-tests/page"
 PASSWORD: Final = "a password of page tests"
 SECONDS: Final = 30
+BLANK: Final = '<!doctype html><title>Blank</title><link rel="icon" href="data:,">'
 
 
 @dataclass
@@ -78,8 +79,9 @@ def log_in(url: str, account: Account, agent: str = AGENT) -> str:
 
 def enter(page: Page, token: str, address: str = "#/profile") -> None:
     """Open the page at this address with this session, as if somebody had logged in before."""
-    # Something of the same origin that runs no script of the page.
-    page.goto("/favicon.svg")
+    # A document of the same origin that runs no script of the page.
+    page.route("**/blank", lambda route: route.fulfill(content_type="text/html", body=BLANK))
+    page.goto("/blank")
     page.evaluate(
         "token => sessionStorage.setItem('helfy.session', JSON.stringify({token}))", token
     )
