@@ -4,7 +4,7 @@
  * @param {string} tag
  * @param {Object<string, unknown>} [attributes] `on…` functions become listeners, `true` an empty
  *   attribute, `false`, `null` and `undefined` none
- * @param {...(Node|string|number|null|undefined)} children
+ * @param {...(Node|string|number|false|null|undefined)} children those of no content are left out
  * @returns {HTMLElement}
  */
 export function h(tag, attributes = {}, ...children) {
@@ -14,7 +14,7 @@ export function h(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, String(value));
   }
-  element.append(...children.filter((child) => child != null).map(toNode));
+  element.append(...children.filter((child) => child != null && child !== false && child !== "").map(toNode));
   return element;
 }
 

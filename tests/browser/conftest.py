@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from page_accounts import Api, log_in
 from page_steps import Account, Snap, Watch
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
@@ -55,6 +56,14 @@ def account() -> Account:
         email=os.environ.get("HELFY_LAB_EMAIL", "admin@example.com"),
         password=os.environ.get("HELFY_LAB_PASSWORD", "password"),
     )
+
+
+@pytest.fixture(scope="module")
+def api(base_url: str, account: Account) -> Iterator[Api]:
+    """The API with a session of the admin, one for each module: tries at passwords are counted."""
+    api = Api(base_url, log_in(base_url, account))
+    yield api
+    api.clean_up()
 
 
 @pytest.fixture(scope="session")

@@ -195,6 +195,16 @@ def test_the_last_hour_by_minute() -> None:
     assert minutes.by_minute() == {159: {"refused": 2}}
 
 
+def test_the_most_of_a_minute() -> None:
+    now = [6000.0]
+    minutes = Minutes(lambda: now[0])
+    for value in (3, 7, 0, 5):
+        minutes.note_most("lag", value)
+    now[0] += 60
+    minutes.note_most("lag", 0)
+    assert minutes.by_minute() == {100: {"lag": 7}}
+
+
 def test_latencies_are_told_by_their_class() -> None:
     latencies = Latencies(lambda: 6000.0)
     for lag in [5] * 50 + [450] * 45 + [10**9] * 5:
