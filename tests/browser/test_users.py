@@ -49,7 +49,7 @@ def test_accounts_can_be_searched_and_filtered(page: Page, api: Api, user: Accou
     enter(page, api.token, "#/users")
     search(page).fill(user.username[5:].upper())
     expect(rows(page)).to_have_count(1)
-    expect(page.get_by_role("status").filter(has_text="1 account")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="1 user")).to_be_visible()
     expect(rows(page)).to_contain_text(user.email)
     search(page).fill("page-")
     page.get_by_label("Role").select_option("Admins")
@@ -66,17 +66,17 @@ def test_accounts_can_be_searched_and_filtered(page: Page, api: Api, user: Accou
     expect(rows(page).filter(has_text=off.username)).to_have_count(1)
     rows(page).get_by_role("link", name=off.username).click()
     expect(heading(page)).to_have_text(off.username)
-    page.get_by_role("link", name="All accounts").click()
+    page.get_by_role("link", name="All users").click()
     expect(search(page)).to_have_value("page-")
 
 
 def test_no_account_is_a_state_of_its_own(page: Page, api: Api, snap: Snap) -> None:
     enter(page, api.token, "#/users")
     search(page).fill("nobody has such a name")
-    expect(page.get_by_text("No account is like that.")).to_be_visible()
+    expect(page.get_by_text("No user is like that.")).to_be_visible()
     assert_accessible(page)
     snap("users-none")
-    button(page, "Show all accounts").click()
+    button(page, "Show all users").click()
     expect(rows(page).first).to_be_visible()
     expect(search(page)).to_have_value("")
     expect(search(page)).to_be_focused()
@@ -88,7 +88,7 @@ def test_many_accounts_come_in_pages(page: Page, api: Api, snap: Snap) -> None:
     enter(page, api.token, "#/users?search=page-")
     expect(rows(page)).to_have_count(25)
     seen = rows(page).first.inner_text()
-    expect(page.get_by_text("25 accounts on page 1")).to_be_visible()
+    expect(page.get_by_text("25 users on page 1")).to_be_visible()
     page.get_by_role("link", name="Next page").click()
     expect(page.get_by_text("on page 2")).to_be_visible()
     expect(search(page)).to_have_value("page-")
@@ -104,8 +104,8 @@ def test_many_accounts_come_in_pages(page: Page, api: Api, snap: Snap) -> None:
 def test_an_account_can_be_made(page: Page, api: Api, user: Account, snap: Snap) -> None:
     name = f"{user.username}-new"
     enter(page, api.token, "#/users")
-    page.get_by_role("link", name="New account").click()
-    expect(heading(page)).to_have_text("New account")
+    page.get_by_role("link", name="New user").click()
+    expect(heading(page)).to_have_text("New user")
     page.get_by_label("Username").fill(f" {name.upper()} ")
     page.get_by_label("Email").fill(f"{name}@example.com")
     page.get_by_label("Role").select_option("Admin")
@@ -118,7 +118,7 @@ def test_an_account_can_be_made(page: Page, api: Api, user: Account, snap: Snap)
     look_everywhere(page, snap, "user-new")
     submit_button(page).click()
     expect(heading(page)).to_have_text(name)
-    expect(toast(page)).to_have_text(f"The account {name} is there.")
+    expect(toast(page)).to_have_text(f"{name} is created.")
     expect(page.locator(".marks")).to_have_text("AdminActiveMust change password")
     made = Account(name, f"{name}@example.com", password, int(page.url.rsplit("/", 1)[1]))
     api.made.append(made.id)
@@ -283,12 +283,12 @@ def test_deleting_names_whom_and_can_be_left(
     assert api.user(user) is not None
     button(page, "Delete…").click()
     dialog.get_by_role("button", name=f"Delete {user.username}").click()
-    expect(heading(page)).to_have_text("Accounts")
+    expect(heading(page)).to_have_text("Users")
     expect(toast(page)).to_have_text(f"{user.username} is deleted.")
     assert api.user(user) is None
     assert profile_status(page, token) == 401
     page.go_back()
-    expect(heading(page)).to_have_text("There is no such account")
+    expect(heading(page)).to_have_text("There is no such user")
 
 
 def test_keyboard_is_enough_to_make_and_delete_an_account(
@@ -296,8 +296,8 @@ def test_keyboard_is_enough_to_make_and_delete_an_account(
 ) -> None:
     name = f"{user.username}-keys"
     enter(page, api.token, "#/users")
-    page.get_by_role("link", name="New account").press("Enter")
-    expect(heading(page)).to_have_text("New account")
+    page.get_by_role("link", name="New user").press("Enter")
+    expect(heading(page)).to_have_text("New user")
     expect(page.get_by_label("Username")).to_be_focused()
     page.keyboard.type(name)
     page.keyboard.press("Tab")
@@ -319,7 +319,7 @@ def test_keyboard_is_enough_to_make_and_delete_an_account(
     page.keyboard.press("Shift+Tab")
     expect(dialog.get_by_role("button", name=f"Delete {name}")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(heading(page)).to_have_text("Accounts")
+    expect(heading(page)).to_have_text("Users")
     expect(heading(page)).to_be_focused()
 
 

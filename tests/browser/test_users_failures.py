@@ -7,7 +7,7 @@ from page_look import assert_accessible
 from page_steps import Account, Snap, Watch, answer, expect_login, expect_profile, submit_button
 from playwright.sync_api import Page, expect
 
-LAST = "This is the last active admin. Make somebody else an admin first"
+LAST = "This is the last active admin. Make somebody else one first"
 REQUEST_ID = "5f0c1f6c2f0b4d5e"
 
 
@@ -89,11 +89,11 @@ def test_an_account_that_is_gone_is_told(page: Page, api: Api, watch: Watch, sna
     page.get_by_role("button", name="Ask for a new one").click()
     expect(page.locator("#toast")).to_contain_text("This is not there any more.")
     page.reload()
-    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such account")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such user")
     assert_accessible(page)
     snap("user-gone")
-    page.get_by_role("link", name="All accounts").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Accounts")
+    page.get_by_role("link", name="All users").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Users")
 
 
 def test_a_search_that_fails_can_be_tried_again(
