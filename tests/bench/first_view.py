@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from commit_to_line import row
 from machines import Machines
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Request, sync_playwright
 
 SHOWN_SECONDS: Final = 1.0
 WEIGHT_BYTES: Final = 150_000
@@ -34,8 +34,12 @@ def load(browser: Browser, url: str) -> tuple[float, float, int, int]:
     """Load the page once: seconds until painted and until shown, bytes, number of files."""
     context = browser.new_context()
     page = context.new_page()
-    requests = []
-    page.on("requestfinished", requests.append)
+    requests: list[Request] = []
+
+    def note(request: Request) -> None:
+        requests.append(request)
+
+    page.on("requestfinished", note)
     page.goto(url, wait_until="commit")
     page.wait_for_selector("form input", state="visible")
     painted, shown = page.evaluate(TIMES)
