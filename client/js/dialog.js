@@ -1,7 +1,7 @@
 /** Dialogs: the browser's own `<dialog>`, which keeps the focus and closes on Escape. */
 
 import { busyButton, h, setBusy } from "./dom.js";
-import { describe, refused } from "./messages.js";
+import { describe } from "./messages.js";
 
 let count = 0;
 
@@ -80,9 +80,8 @@ export async function confirm({ title, text, yes, grave = false, act, signal }) 
   return given;
 
   function tell(error) {
-    const told = describe(error);
-    const other = error.status === 409 || error.status === 400 ? refused(error, {}).other : "";
-    slot.className = `note slot ${other ? "danger" : told.tone}`;
-    slot.replaceChildren(h("p", {}, other || told.text));
+    const { text, tone } = describe(error);
+    slot.className = `note slot ${tone}`;
+    slot.replaceChildren(h("p", {}, text));
   }
 }

@@ -23,15 +23,14 @@ export function setBusy(button, busy) {
   button.setAttribute("aria-disabled", String(busy));
 }
 
-/** A button with room for a spinner on the left, so that its text never moves. */
+/** A button with room for a spinner before its text, which never moves. */
 export function busyButton(text, attributes = {}) {
   const label = h("span", {}, text);
+  const spinner = h("span", { class: "spinner", "aria-hidden": "true" });
   const button = h(
     "button",
     { "aria-disabled": "false", ...attributes },
-    h("span", { class: "spinner", "aria-hidden": "true" }),
-    label,
-    h("span", { class: "spinner-balance", "aria-hidden": "true" }),
+    h("span", { class: "button-text" }, spinner, label),
   );
   return { button, label };
 }

@@ -20,6 +20,10 @@ export function describe(error) {
     return say(`Helfy did not answer within ${TIMEOUT_MS / 1000} seconds. Try again.`);
   }
   if (kind === "http") {
+    if (status === 400 || status === 409) {
+      const { other } = refused(error, {});
+      if (other) return say(other, "danger");
+    }
     // The API itself says so, and not a server in between.
     if (status === 403 && error.said) return say("Your account may not do this.", "danger");
     if (status === 404 && error.said) {
@@ -76,7 +80,7 @@ const LAST_ADMIN = "the last active admin must stay";
 /** The API says "must be …" of a field by its name in JSON; people know it by its label. */
 function sentence(label, text) {
   if (text === LAST_ADMIN) {
-    return "This is the last active admin. Make somebody else an admin first: without one, nobody could run Helfy.";
+    return "This is the last active admin. Make somebody else one first, or nobody could run Helfy.";
   }
   const words = IN_WORDS[text] ?? text;
   return /^[a-z]/.test(words) ? `${label} ${words.replace(/\.$/, "")}.`.trim() : words;

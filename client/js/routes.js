@@ -33,9 +33,9 @@ export const ROUTES = [
   { path: HOME, view: profile, who: "user", nav: "Profile", title: "Your profile" },
   { path: "/sessions", view: sessions, who: "user", nav: "Sessions", title: "Your sessions" },
   { path: PASSWORD, view: password, who: "user", nav: "Password" },
-  { path: "/users", view: users, who: "admin", nav: "Users", title: "The accounts" },
+  { path: "/users", view: users, who: "admin", nav: "Users", title: "The users" },
   { path: "/users/new", view: newUser, who: "admin", under: "/users" },
-  { path: "/users/:id", view: user, who: "admin", under: "/users", title: "The account" },
+  { path: "/users/:id", view: user, who: "admin", under: "/users", title: "The user" },
   { path: "/changes", view: changes, who: "admin", nav: "Changes", title: "The changes" },
   { path: "/status", view: status, who: "admin", nav: "Status", title: "The status" },
 ];

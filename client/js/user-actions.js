@@ -2,7 +2,7 @@
 
 import { confirm } from "./dialog.js";
 import { busyButton, h, setBusy } from "./dom.js";
-import { describe, refused } from "./messages.js";
+import { describe } from "./messages.js";
 import { setPasswordDialog } from "./set-password.js";
 
 /**
@@ -128,7 +128,7 @@ export function userActions(current, context, { update, sessionsGone }) {
       try {
         await act();
       } catch (error) {
-        if (!signal.aborted) context.say(refused(error, {}).other || describe(error).text, "danger");
+        if (!signal.aborted) context.say(describe(error).text, "danger");
       } finally {
         setBusy(made.button, false);
       }

@@ -12,7 +12,7 @@ export function rememberList(address) {
 }
 
 export function accountsLink() {
-  return h("a", { class: "back", href: list }, "All accounts");
+  return h("a", { class: "back", href: list }, "All users");
 }
 
 /** @returns {string} what is wrong with a username, as far as it can be seen here; "" for nothing */

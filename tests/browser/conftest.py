@@ -94,13 +94,27 @@ def watch(base_url: str) -> Watch:
     return Watch(host=urlsplit(base_url).netloc)
 
 
+@pytest.fixture(scope="session")
+def user_agent(browser: Browser, base_url: str, account: Account) -> Iterator[str]:
+    """What the browser calls itself; the sessions that it leaves behind end with the tests."""
+    platform = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    agent = f"{platform} Chrome/{browser.version} Safari/537.36 helfy-tests/browser"
+    yield agent
+    api = Api(base_url, log_in(base_url, account))
+    api.end_sessions_of(agent)
+    api.clean_up()
+
+
 @pytest.fixture
-def context(browser: Browser, base_url: str, watch: Watch) -> Iterator[BrowserContext]:
+def context(
+    browser: Browser, base_url: str, user_agent: str, watch: Watch
+) -> Iterator[BrowserContext]:
     """A browser of its own for each test; errors that only the console shows fail it."""
     context = browser.new_context(
         base_url=base_url,
         locale="en-GB",
         reduced_motion="reduce",
+        user_agent=user_agent,
         # That nobody vouches for a lab's certificate is not what these tests are about.
         ignore_https_errors=base_url.startswith("https:"),
     )

@@ -56,6 +56,18 @@ class Api:
         found = self.ask("GET", f"/users?search={account.username}")["items"]
         return next((user for user in found if user["id"] == account.id), None)
 
+    def end_sessions_of(self, agent: str) -> None:
+        """End the admin's sessions of the program that calls itself this."""
+        after = ""
+        while True:
+            page = self.ask("GET", f"/sessions?limit=100{after}")
+            for session in page["items"]:
+                if session["client"] == agent:
+                    self.ask("DELETE", f"/sessions/{session['id']}")
+            if page["next"] is None:
+                return
+            after = f"&after={page['next']}"
+
     def clean_up(self) -> None:
         """Delete what it made, and log out."""
         for user in self.made:

@@ -23,8 +23,8 @@ TITLES = {
     "#/profile": "Profile",
     "#/sessions": "Sessions",
     "#/password": "Password",
-    "#/users": "Accounts",
-    "#/users/new": "New account",
+    "#/users": "Users",
+    "#/users/new": "New user",
     "#/nowhere": "There is no such page",
     "#/users/0": "There is no such page",
 }
@@ -113,7 +113,7 @@ def test_an_ended_session_leads_back_with_the_filters(page: Page, api: Api, watc
     expect(page.locator("#notice")).to_contain_text("Your session has ended")
     fill(page, admin.username, admin.password)
     submit_button(page).click()
-    expect(heading(page)).to_have_text("Accounts")
+    expect(heading(page)).to_have_text("Users")
     expect(page.get_by_label("Username or email has")).to_have_value(admin.username)
     expect(page.get_by_role("row")).to_have_count(2)
     assert page.url == here.replace("&role=admin", "").replace("role=admin&", "")
@@ -160,12 +160,12 @@ def test_a_view_that_cannot_be_loaded_can_be_tried_again(
     enter(page, api.token)
     context.set_offline(True)
     pages(page).get_by_role("link", name="Users").click()
-    expect(heading(page)).to_have_text("The accounts could not be loaded")
+    expect(heading(page)).to_have_text("The users could not be loaded")
     expect(page.get_by_role("alert")).to_contain_text("You are offline.")
     snap("users-offline")
     context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
-    expect(heading(page)).to_have_text("Accounts")
+    expect(heading(page)).to_have_text("Users")
 
 
 def test_a_view_that_takes_long_keeps_the_one_before(page: Page, api: Api) -> None:
@@ -175,7 +175,7 @@ def test_a_view_that_takes_long_keeps_the_one_before(page: Page, api: Api) -> No
     expect(page.locator("main")).to_have_attribute("aria-busy", "true")
     expect(page).to_have_title("Profile · Helfy")
     held[0].continue_()
-    expect(page).to_have_title("Accounts · Helfy")
+    expect(page).to_have_title("Users · Helfy")
     expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")
 
 

@@ -16,7 +16,7 @@ export async function newUser(context) {
   const { signal, first } = context;
   const plain = { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" };
   const username = field("username", "Username", plain, {
-    hint: "Letters and digits, with . _ - between them. Small letters are kept.",
+    hint: "Letters and digits, with . _ - between; kept in small letters.",
   });
   const email = field("email", "Email", { ...plain, type: "email" });
   const role = choice("role", "Role", ROLES, { value: "user", hint: "An admin runs the service: accounts, changes, status." });
@@ -28,7 +28,7 @@ export async function newUser(context) {
   const cancel = h("a", { class: "button", href: "#/users" }, "Cancel");
   const made = form({
     fields: { username, email, role, password: secret, mustChangePassword: must },
-    text: "Create account",
+    text: "Create user",
     busy: "Creating…",
     idle: "The account can log in at once.",
     signal,
@@ -41,17 +41,17 @@ export async function newUser(context) {
     },
     async send(values) {
       const user = await context.call("POST", "/users", { body: values });
-      context.say(`The account ${user.username} is there.`);
+      context.say(`${user.username} is created.`);
       await context.go(`/users/${user.id}`);
     },
   });
   return {
-    title: "New account",
+    title: "New user",
     focus: first ? null : username.input,
     node: h(
       "section",
       { class: "page narrow" },
-      h("div", { class: "page-head" }, h("div", {}, accountsLink(), h("h1", {}, "New account"))),
+      h("div", { class: "page-head" }, h("div", {}, accountsLink(), h("h1", {}, "New user"))),
       h("div", { class: "panel" }, made.node),
     ),
   };

@@ -19,7 +19,7 @@ export async function user(context) {
   } catch (error) {
     if (error.status !== 404) throw error;
     const text = "It may have been deleted meanwhile.";
-    return nothing("There is no such account", text, { first, link: "#/users", linkText: "All accounts" });
+    return nothing("There is no such user", text, { first, link: "#/users", linkText: "All users" });
   }
   const heading = h("h1", { tabindex: "-1" });
   const marks = h("div", { class: "marks" });

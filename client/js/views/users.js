@@ -19,10 +19,10 @@ export async function users(context) {
   const search = field("search", "Username or email has", options, { value: params.get("search") ?? "" });
   const role = choice("role", "Role", ROLES, { value: oneOf(ROLES, params.get("role")) });
   const status = choice("status", "Status", STATUSES, { value: oneOf(STATUSES, params.get("status")) });
-  const heading = h("h1", { tabindex: "-1" }, "Accounts");
+  const heading = h("h1", { tabindex: "-1" }, "Users");
   const told = h("p", { class: "count", role: "status" });
   const place = h("div", { class: "rows" });
-  const pager = h("nav", { class: "pager", "aria-label": "Pages of accounts" });
+  const pager = h("nav", { class: "pager", "aria-label": "Pages of users" });
   let asked = 0;
   let typing = null;
 
@@ -36,12 +36,12 @@ export async function users(context) {
   show(await load());
 
   return {
-    title: "Accounts",
+    title: "Users",
     focus: first ? null : heading,
     node: h(
       "section",
       { class: "page" },
-      h("div", { class: "page-head" }, heading, h("a", { class: "button main", href: "#/users/new" }, "New account")),
+      h("div", { class: "page-head" }, heading, h("a", { class: "button main", href: "#/users/new" }, "New user")),
       h(
         "form",
         { class: "filters", role: "search", onsubmit: submit },
@@ -98,7 +98,7 @@ export async function users(context) {
   function show({ items, next }) {
     rememberList(address(trail));
     const any = Object.values(chosen()).some(Boolean);
-    const count = items.length === 1 ? "1 account" : `${items.length} accounts`;
+    const count = items.length === 1 ? "1 user" : `${items.length} users`;
     const more = next !== null || trail.length > 0;
     told.textContent = items.length === 0 ? "" : `${count}${more ? ` on page ${trail.length + 1}` : ""}`;
     place.replaceChildren(items.length > 0 ? table(items, me) : empty(any));
@@ -111,7 +111,7 @@ export async function users(context) {
   }
 
   function empty(any) {
-    const clear = h("button", { class: "button", type: "button" }, "Show all accounts");
+    const clear = h("button", { class: "button", type: "button" }, "Show all users");
     clear.addEventListener("click", () => {
       for (const each of [search, role, status]) each.input.value = "";
       search.input.focus();
@@ -120,18 +120,18 @@ export async function users(context) {
     return h(
       "div",
       { class: "empty" },
-      h("p", {}, any ? "No account is like that." : "There is no account here."),
+      h("p", {}, any ? "No user is like that." : "There is no user here."),
       any || trail.length > 0 ? clear : null,
     );
   }
 }
 
 function table(items, me) {
-  const head = ["Account", "Role and status", "Password changed", "Account since"];
+  const head = ["User", "Role and status", "Password changed", "Account since"];
   // The roles are said because on a phone the style makes blocks of rows and cells.
   return h(
     "table",
-    { class: "accounts", role: "table", "aria-label": "Accounts" },
+    { class: "accounts", role: "table", "aria-label": "Users" },
     h(
       "thead",
       { role: "rowgroup" },
