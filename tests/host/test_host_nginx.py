@@ -46,6 +46,8 @@ def test_security_headers_are_on_every_answer(url: str, path: str, status: int) 
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert not [name for name in headers if name.lower().startswith("access-control-")]
     assert "/" not in headers.get("Server", ""), "the version is nobody's business"
 
 
@@ -60,6 +62,10 @@ def test_answers_of_the_api_are_not_kept(url: str) -> None:
         ("PUT", "/index.html", 405),
         ("DELETE", "/login", 405),
         ("GET", "/login", 405),
+        # No other site may ask, whatever it asks first.
+        ("OPTIONS", "/login", 405),
+        ("OPTIONS", "/", 405),
+        ("GET", "/js/", 403),
         ("GET", "/no-such-page", 404),
         ("GET", "/profile/no-such-thing", 404),
         ("GET", "/.git/config", 404),

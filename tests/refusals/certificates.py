@@ -31,7 +31,7 @@ def make(folder: Path) -> None:
     _key(folder / "other.key", ec.generate_private_key(ec.SECP256R1()))
     _key(folder / "weak.key", weak)
     _key(folder / "open.key", good, mode=0o644)
-    _key(folder / "locked.key", good, passphrase=b"a passphrase")
+    _key(folder / "locked.key", good, passphrase=b"open sesame")
 
 
 def _certificate(path: Path, key: Key, begin: datetime, end: datetime) -> None:

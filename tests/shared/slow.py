@@ -32,6 +32,8 @@ class SlowClients:
         self._thread = threading.Thread(target=self._run)
         self._links: dict[socket.socket, Kind] = {}
         self.turned_away: Counter[int] = Counter()
+        self.answer = b""
+        """The last one that somebody was turned away with."""
         self.closed: Counter[Kind] = Counter()
 
     def held(self, kind: Kind) -> int:
@@ -91,6 +93,7 @@ class SlowClients:
             said = b""
         link.close()
         if said.startswith(b"HTTP/1.1 "):
+            self.answer = said
             self.turned_away[int(said[9:12])] += 1
         else:
             self.closed[kind] += 1
