@@ -77,6 +77,22 @@ def test_back_and_forward_show_what_was_there(page: Page, api: Api) -> None:
     expect(heading(page)).to_have_text("Where you are logged in")
 
 
+def test_back_leads_to_where_one_was_reading(page: Page, api: Api) -> None:
+    page.set_viewport_size({"width": 320, "height": 480})
+    enter(page, api.token)
+    page.evaluate("scrollTo(0, 300)")
+    for _ in range(50):
+        if page.evaluate("history.state?.y") == 300:
+            break
+        page.wait_for_timeout(100)
+    page.evaluate("location.hash = '#/sessions'")
+    expect(page).to_have_title("Sessions · Helfy")
+    assert page.evaluate("scrollY") == 0
+    page.go_back()
+    expect(page).to_have_title("Profile · Helfy")
+    assert page.evaluate("scrollY") == 300
+
+
 def test_a_user_is_told_that_a_page_is_for_admins(page: Page, api: Api, snap: Snap) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
