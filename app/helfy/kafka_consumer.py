@@ -1,23 +1,49 @@
-"""Clients of kafka-python, made so that nothing is left of one that cannot be made."""
+"""Clients of kafka-python: how they log in, and made so that nothing is left of a failed one."""
 
 import contextlib
-from typing import Any
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import kafka  # type: ignore[import-untyped]  # kafka-python ships no types
 from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # as above
 
+MECHANISM: Final = "SCRAM-SHA-512"
+# It warns at each login that there is no TLS. SCRAM does not send the password.
+logging.getLogger("kafka.net.sasl.scram").setLevel(logging.ERROR)
 
-def open_consumer(**configuration: Any) -> Any:
+
+@dataclass(frozen=True, slots=True)
+class KafkaLogin:
+    """An account of Kafka's; the password is not in its repr."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+def open_consumer(login: KafkaLogin | None, **configuration: Any) -> Any:
     """Return a ``kafka.KafkaConsumer``; see ``_opened``."""
-    return _opened(kafka.KafkaConsumer, configuration)
+    return _opened(kafka.KafkaConsumer, login, configuration)
 
 
-def open_admin(**configuration: Any) -> Any:
+def open_admin(login: KafkaLogin | None, **configuration: Any) -> Any:
     """Return a ``kafka.KafkaAdminClient``; see ``_opened``."""
-    return _opened(kafka.KafkaAdminClient, configuration)
+    return _opened(kafka.KafkaAdminClient, login, configuration)
 
 
-def _opened(kind: Any, configuration: dict[str, Any]) -> Any:
+def security(login: KafkaLogin | None) -> dict[str, str]:
+    """Give kafka-python's settings for a login; None is a Kafka that asks for none."""
+    if login is None:
+        return {}
+    return {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": MECHANISM,
+        "sasl_plain_username": login.username,
+        "sasl_plain_password": login.password,
+    }
+
+
+def _opened(kind: Any, login: KafkaLogin | None, configuration: dict[str, Any]) -> Any:
     """Make a client; blocks until a broker has answered.
 
     Raises what kafka-python raises where none does in time. Its client would then leave a
@@ -30,7 +56,7 @@ def _opened(kind: Any, configuration: dict[str, Any]) -> Any:
         return clients[-1]
 
     try:
-        return kind(kafka_client=client, **configuration)
+        return kind(kafka_client=client, **security(login), **configuration)
     except BaseException:
         for opened in clients:
             with contextlib.suppress(Exception):

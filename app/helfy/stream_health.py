@@ -1,6 +1,7 @@
-"""How far the consumer is behind the topic, as Kafka itself knows it.
+r"""How far the consumer is behind the topic, as Kafka itself knows it.
 
-    helfy-run helfy.stream_health --config /etc/helfy/consumer.toml [--stall-seconds 15]
+    helfy-run helfy.stream_health --config /etc/helfy/consumer.toml \
+        --password-file /etc/helfy/credentials/kafka_consumer [--stall-seconds 15]
 
 Prints one line of JSON, whatever it finds::
 
@@ -87,11 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """See the module's text."""
     parser = argparse.ArgumentParser(prog="helfy.stream_health")
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--password-file", type=Path, help="of Kafka; else a credential")
     parser.add_argument("--stall-seconds", type=float, default=15.0)
     given = parser.parse_args(arguments)
     answer: dict[str, object]
     try:
-        settings = load(given.config)
+        settings = load(given.config, given.password_file)
         answer = examine(settings, given.stall_seconds)
     except SettingsError as error:
         answer = {"well": False, "said": str(error)}
@@ -170,6 +172,7 @@ def oldest_age(consumer: Any, parts: Sequence[Any], seen: Look) -> float:
 def connected(settings: Settings) -> Iterator[Any]:
     """Give a client that knows the group's offsets and never joins the group."""
     consumer = open_consumer(
+        settings.login,
         bootstrap_servers=list(settings.bootstrap_servers),
         group_id=settings.group_id,
         client_id="helfy-health",

@@ -1,4 +1,7 @@
-"""A real Kafka for tests: one node, started and stopped at will, of the jars that a VM gets."""
+"""A real Kafka for tests: one node, started and stopped at will, of the jars that a VM gets.
+
+With accounts, clients have to log in by SCRAM-SHA-512 and may do what a rule says, as on a VM.
+"""
 
 import hashlib
 import os
@@ -7,12 +10,23 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
-from kafka.admin import NewPartitions, NewTopic  # type: ignore[import-untyped]
+from kafka.admin import (  # type: ignore[import-untyped]
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    NewPartitions,
+    NewTopic,
+    ResourcePattern,
+    ResourceType,
+)
+
+from helfy.kafka_consumer import KafkaLogin, security
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ROLES = _ROOT / "roles"
@@ -22,9 +36,11 @@ _CONFIG = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=CLIENT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
+inter.broker.listener.name=CLIENT
+listener.security.protocol.map=CLIENT:{protocol},CONTROLLER:{protocol}
 log.dirs={home}/data
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -37,26 +53,50 @@ group.initial.rebalance.delay.ms=0
 log.retention.check.interval.ms=1000
 log.segment.delete.delay.ms=100
 """
+ADMIN: Final = KafkaLogin("admin", "password-of-the-admin")
+CONTROLLER: Final = KafkaLogin("controller", "password-of-the-controller")
+_ACCESS = f"""\
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.client.scram-sha-512.sasl.jaas.config=\\
+  org.apache.kafka.common.security.scram.ScramLoginModule required \\
+  username="{ADMIN.username}" password="{ADMIN.password}";
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
+listener.name.controller.plain.sasl.jaas.config=\\
+  org.apache.kafka.common.security.plain.PlainLoginModule required \\
+  username="{CONTROLLER.username}" password="{CONTROLLER.password}" \\
+  user_{CONTROLLER.username}="{CONTROLLER.password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:{ADMIN.username};User:{CONTROLLER.username}
+"""
 
 
 class Kafka:
-    """A Kafka in a directory of its own, on free ports of 127.0.0.1."""
+    """A Kafka in a directory of its own, on free ports of 127.0.0.1.
 
-    def __init__(self, home: Path) -> None:
+    ``accounts`` are those that there are to begin with, ADMIN among them where the other methods
+    are to be used, who may do everything; None is a Kafka that asks for no login.
+    """
+
+    def __init__(self, home: Path, accounts: Sequence[KafkaLogin] | None = None) -> None:
+        self._accounts = accounts
+        self._login = None if accounts is None else ADMIN
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.server = f"127.0.0.1:{self.port}"
+        controller = free_port()
+        self.controller = f"127.0.0.1:{controller}"
+        protocol = "PLAINTEXT" if accounts is None else "SASL_PLAINTEXT"
         (home / "server.properties").write_text(
-            _CONFIG.format(home=home, port=self.port, controller=free_port())
+            _CONFIG.format(home=home, port=self.port, controller=controller, protocol=protocol)
+            + ("" if accounts is None else _ACCESS)
         )
-        format_it = (
-            "format",
-            "-t",
-            "0AAAAAAAAAAAAAAAAAAAAA",
-            "-c",
-            str(home / "server.properties"),
-        )
+        format_it = ["format", "-t", _CLUSTER, "-c", str(home / "server.properties")]
+        for each in accounts or ():
+            said = f"name={each.username},password={each.password}"
+            format_it += ["--add-scram", f"SCRAM-SHA-512=[{said}]"]
         done = subprocess.run(
             [*self._java("kafka.tools.StorageTool"), *format_it], capture_output=True, check=False
         )
@@ -77,7 +117,8 @@ class Kafka:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"Kafka does not run:\n{(self._home / 'log').read_text()[-3000:]}")
             time.sleep(0.1)
-        self.admin().close()
+        if self._accounts is None or ADMIN in self._accounts:
+            self.admin().close()
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
@@ -92,7 +133,9 @@ class Kafka:
 
     def admin(self) -> Any:
         """Give a client that administrates; to be closed."""
-        return KafkaAdminClient(bootstrap_servers=self.server, bootstrap_timeout_ms=20_000)
+        return KafkaAdminClient(
+            bootstrap_servers=self.server, bootstrap_timeout_ms=20_000, **security(self._login)
+        )
 
     def make_topic(self, name: str, partitions: int = 1, **settings: str) -> None:
         """Make a topic."""
@@ -128,7 +171,27 @@ class Kafka:
 
     def producer(self) -> Any:
         """Give a producer that waits for Kafka to have stored what it sends; to be closed."""
-        return KafkaProducer(bootstrap_servers=self.server, acks="all", linger_ms=0)
+        return KafkaProducer(
+            bootstrap_servers=self.server, acks="all", linger_ms=0, **security(self._login)
+        )
+
+    def allow(self, login: KafkaLogin, kind: ResourceType, name: str, what: ACLOperation) -> None:
+        """Let an account do something."""
+        admin = self.admin()
+        try:
+            admin.create_acls(
+                [
+                    ACL(
+                        principal=f"User:{login.username}",
+                        host="*",
+                        operation=what,
+                        permission_type=ACLPermissionType.ALLOW,
+                        resource_pattern=ResourcePattern(kind, name),
+                    )
+                ]
+            )
+        finally:
+            admin.close()
 
     def _java(self, main: str) -> list[str]:
         flags = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -148,6 +211,7 @@ def jars() -> Path:
         return libraries
     done = subprocess.run(
         [
+            "bash",
             str(_ROLES / "maven_artifacts/files/resolve.sh"),
             str(sums.parent / "pom.xml"),
             str(sums),

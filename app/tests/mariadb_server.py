@@ -38,6 +38,11 @@ class MariaDB:
         self.host = "127.0.0.1"
         self.port = _free_port()
 
+    @property
+    def socket(self) -> str:
+        """Where its root logs in."""
+        return f"{self._home}/socket"
+
     def install(self) -> None:
         """Make the data directory (mariadb-install-db needs a second package for this)."""
         (self._home / "data" / "mysql").mkdir(parents=True)

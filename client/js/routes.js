@@ -6,6 +6,7 @@
  * is another. `:id` stands for a number.
  */
 
+import { ApiError } from "./api.js";
 import { login } from "./views/login.js";
 import { password } from "./views/password.js";
 import { profile } from "./views/profile.js";
@@ -13,6 +14,10 @@ import { sessions } from "./views/sessions.js";
 import { newUser } from "./views/user-new.js";
 import { user } from "./views/user.js";
 import { users } from "./views/users.js";
+
+/** Only admins see these, and they weigh more than the others: they come when they are wanted. */
+const changes = later(() => import("./views/changes.js"), "changes");
+const status = later(() => import("./views/status.js"), "status");
 
 export const HOME = "/profile";
 export const LOGIN = "/login";
@@ -31,6 +36,8 @@ export const ROUTES = [
   { path: "/users", view: users, who: "admin", nav: "Users", title: "The users" },
   { path: "/users/new", view: newUser, who: "admin", under: "/users" },
   { path: "/users/:id", view: user, who: "admin", under: "/users", title: "The user" },
+  { path: "/changes", view: changes, who: "admin", nav: "Changes", title: "The changes" },
+  { path: "/status", view: status, who: "admin", nav: "Status", title: "The status" },
 ];
 
 /**
@@ -44,4 +51,13 @@ export function match(path) {
     if (found) return { route, id: found[1] ? Number(found[1]) : null };
   }
   return null;
+}
+
+function later(load, name) {
+  return async (context) => {
+    const views = await load().catch(() => {
+      throw new ApiError(navigator.onLine ? "network" : "offline");
+    });
+    return views[name](context);
+  };
 }

@@ -16,6 +16,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
+from kafka_login import kafka_login
 from machine import MachineError
 from machines import Machines
 
@@ -63,7 +64,8 @@ while len(lines) < len(committed) and time.monotonic() < deadline:
 # When change capture had read the change, where its records say so (Debezium does).
 captured = {}
 if lines:
-    consumer = kafka.KafkaConsumer(bootstrap_servers=given["servers"], consumer_timeout_ms=3000)
+    consumer = kafka.KafkaConsumer(
+        bootstrap_servers=given["servers"], consumer_timeout_ms=3000, **given["login"])
     parts = {source["partition"] for _, source in lines.values()}
     topics = {part: kafka.TopicPartition(given["topic"], part) for part in parts}
     consumer.assign(list(topics.values()))
@@ -116,6 +118,7 @@ def main() -> int:
             "database": places[0].vars["mariadb_database"],
             "servers": places[0].vars["kafka_bootstrap_servers"],
             "topic": places[0].vars["kafka_topic"],
+            "login": kafka_login(places[0]),
         }
         rows = places[0].python(PROGRAM, given, seconds=120 + options.commits / options.rate)
     finally:

@@ -24,7 +24,7 @@ FILES: Final = {"/etc/helfy/api.toml", "/etc/nginx/nginx.conf"}
 # Ansible's module for archives has no check mode.
 ONLY_SKIPPED_IN_CHECK_MODE: Final = {"debezium : Unpack the plugin"}
 # On a new one, those that work with software that is not there yet: all of these files …
-WITH_SOFTWARE: Final = ("run", "restart", "health", "accounts", "database", "topic")
+WITH_SOFTWARE: Final = ("run", "restart", "health", "accounts", "passwords", "database", "topic")
 # … and archives again, what is made of their contents, and the remains of a machine that died.
 ALSO_SKIPPED_ON_A_NEW_MACHINE: Final = ONLY_SKIPPED_IN_CHECK_MODE | {
     "common : Finish it",

@@ -14,8 +14,10 @@ def secrets_of(machine: Machine, database: Machine) -> dict[str, str]:
     """The secrets that the control machine made, and the hashes in the database, by name."""
     folder = Path(machine.vars["secrets_dir"])
     found = {
-        file.name: file.read_text(encoding="utf-8").strip()
+        # Former keys have a line each, a time before the key.
+        f"{file.name} {number}" if number else file.name: line.split()[-1]
         for file in folder.iterdir()
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines())
         # Kafka calls this one an id and shows it to everybody.
         if file.name != "kafka_cluster_id"
     }

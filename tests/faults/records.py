@@ -5,6 +5,7 @@ from typing import Final
 
 from course import TABLE, Course, lines_of
 from evidence import Result, Seen
+from kafka_login import kafka_login
 from machine import wait_for
 
 MANY_ROWS: Final = 20_000
@@ -30,13 +31,14 @@ def poisoned(course: Course) -> None:
     given = {
         "servers": course.machine.vars["kafka_bootstrap_servers"],
         "topic": course.machine.vars["kafka_topic"],
+        "login": kafka_login(course.machine),
         "values": list(POISON.values()),
     }
     course.machine.python(
         "import json, sys, kafka\n"
         "given = json.load(sys.stdin)\n"
         "producer = kafka.KafkaProducer(bootstrap_servers=given['servers'],"
-        " max_request_size=8 * 1024**2)\n"
+        " max_request_size=8 * 1024**2, **given['login'])\n"
         "for value in given['values']:\n"
         "    raw = None if value is None else value.encode('utf-8', 'surrogateescape')\n"
         "    producer.send(given['topic'], key=b'poison', value=raw).get(timeout=30)\n"

@@ -1,9 +1,11 @@
 """The stream of changes, for each test from its own beginning; and the way in."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 import requests
+from load import Load
 from machine import Machine
 from machines import Machines
 from stream import Stream
@@ -26,3 +28,20 @@ def login(
     """Log the lab's account in, once for each call."""
     body = {"usernameOrEmail": lab_account["username"], "password": lab_account["password"]}
     return lambda: http.post(f"{url}/login", json=body, timeout=30)
+
+
+@pytest.fixture
+def loaded(
+    http: requests.Session, url: str, lab_account: dict[str, str]
+) -> Callable[[], AbstractContextManager[Load]]:
+    """Keep the service busy for a while, and let no request of it fail."""
+
+    @contextmanager
+    def load() -> Iterator[Load]:
+        with Load(url, lab_account, str(http.headers["User-Agent"])) as made:
+            yield made
+        print(made)
+        assert made.failures == []
+        assert made.answered["login"] > 5
+
+    return load

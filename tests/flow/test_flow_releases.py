@@ -4,8 +4,8 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -59,23 +59,6 @@ def copy(tmp_path: Path) -> Copy:
         return project
 
     return make
-
-
-@pytest.fixture
-def loaded(
-    http: requests.Session, url: str, lab_account: dict[str, str]
-) -> Callable[[], AbstractContextManager[Load]]:
-    """Keep the service busy for a while, and let no request of it fail."""
-
-    @contextmanager
-    def load() -> Iterator[Load]:
-        with Load(url, lab_account, str(http.headers["User-Agent"])) as made:
-            yield made
-        print(made)
-        assert made.failures == []
-        assert made.answered["login"] > 5
-
-    return load
 
 
 def test_a_release_is_rolled_through_and_back(

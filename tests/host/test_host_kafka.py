@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from kafka_login import kafka_login
 from machine import Machine
 
 UNKNOWN_TOPIC = "helfy-test-typing-error"
@@ -12,14 +13,15 @@ PRODUCE_TO_UNKNOWN = r"""
 import json, sys
 import kafka
 given = json.load(sys.stdin)
-producer = kafka.KafkaProducer(bootstrap_servers=given["servers"], max_block_ms=3000)
+common = {"bootstrap_servers": given["servers"], **given["login"]}
+producer = kafka.KafkaProducer(**common, max_block_ms=3000)
 try:
     producer.send(given["topic"], b"x").get(timeout=3)
     outcome = "sent"
 except kafka.errors.KafkaError as error:
     outcome = type(error).__name__
 producer.close(timeout=1)
-consumer = kafka.KafkaConsumer(bootstrap_servers=given["servers"])
+consumer = kafka.KafkaConsumer(**common)
 topics = sorted(consumer.topics())
 consumer.close()
 print(json.dumps([outcome, topics]))
@@ -27,8 +29,8 @@ print(json.dumps([outcome, topics]))
 
 
 def tool(machine: Machine, command: str) -> str:
-    """Run a tool as the user who logs in does: by name, with no broker named."""
-    return machine.run(command, root=False)
+    """Run a tool as root does: by name, with no broker and no account named."""
+    return machine.run(command)
 
 
 def test_topics_are_listed(kafka_machine: Machine) -> None:
@@ -67,14 +69,25 @@ def test_records_are_shown(kafka_machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["kafka-configs", "kafka-console-producer", "kafka-consumer-groups", "kafka-topics"]
+    "name",
+    [
+        "kafka-acls",
+        "kafka-configs",
+        "kafka-console-producer",
+        "kafka-consumer-groups",
+        "kafka-topics",
+    ],
 )
 def test_tools_are_on_the_path(kafka_machine: Machine, name: str) -> None:
     assert tool(kafka_machine, f"command -v {name}").strip() == f"/usr/local/bin/{name}"
 
 
 def test_no_topic_comes_into_being_by_a_typing_error(kafka_machine: Machine) -> None:
-    given = {"servers": kafka_machine.vars["kafka_bootstrap_servers"], "topic": UNKNOWN_TOPIC}
+    given = {
+        "servers": kafka_machine.vars["kafka_bootstrap_servers"],
+        "topic": UNKNOWN_TOPIC,
+        "login": kafka_login(kafka_machine),
+    }
     outcome, topics = kafka_machine.python(PRODUCE_TO_UNKNOWN, given)
     assert outcome != "sent"
     assert UNKNOWN_TOPIC not in topics

@@ -14,10 +14,12 @@ def secrets_of(machine: Machine) -> dict[str, str]:
     """The secrets that the control machine made, by name."""
     folder = Path(machine.vars["secrets_dir"])
     found = {
-        file.name: file.read_text(encoding="utf-8").strip()
+        # Former keys have a line each, a time before the key.
+        f"{file.name} {number}" if number else file.name: line.split()[-1]
         for file in folder.iterdir()
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines())
         # Kafka calls this one an id and shows it to everybody.
-        if file.is_file() and file.name != "kafka_cluster_id"
+        if file.name != "kafka_cluster_id"
     }
     assert found, f"no secrets in {folder}"
     assert all(len(secret) >= SHORTEST for secret in found.values()), "too short to search for"
@@ -50,7 +52,7 @@ def test_configuration_is_not_for_everybody(machine: Machine) -> None:
 
 def test_credentials_are_roots_alone(machine: Machine) -> None:
     listing = machine.run(
-        "find /etc/helfy/credentials /etc/kafka-connect/database_password -type f"
+        "find /etc/helfy/credentials /etc/kafka/credentials /etc/kafka-connect/*_password -type f"
         " -printf '%m %u %g %p\\n' 2>/dev/null || true"
     )
     if not listing:

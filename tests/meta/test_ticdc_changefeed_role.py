@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 import role_docs
@@ -27,6 +27,7 @@ GIVEN = {
     "capture_left_out_columns": WIRING["capture_left_out_columns"],
     "capture_ignored_tables": WIRING["capture_ignored_tables"],
     "preflight_units": ["cdc-8300.service"],
+    "secret_kafka_capture": "password/of=capture&more",
     "ticdc_changefeed_wait_seconds": 1,
 }
 
@@ -80,6 +81,9 @@ def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
         "auto-create-topic": ["false"],
         "max-message-bytes": ["8388608"],
         "replication-factor": ["3"],
+        "sasl-mechanism": ["SCRAM-SHA-512"],
+        "sasl-user": ["helfy_capture"],
+        "sasl-password": [GIVEN["secret_kafka_capture"]],
     }
     config = ticdc.feed["config"]
     assert config["ignore_ineligible_table"] is True
@@ -97,6 +101,23 @@ def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
     assert config["sink"]["kafka_config"] == {"output_raw_change_event": True}
     code, changed, said = play(tmp_path, ticdc)
     assert (code, changed, ticdc.asked) == (0, 0, ["POST changefeeds"]), said
+
+
+def test_one_without_a_login_gets_it_and_goes_on_from_where_it_was(
+    tmp_path: Path, ticdc: StandIn
+) -> None:
+    assert play(tmp_path, ticdc)[0] == 0
+    assert ticdc.feed is not None
+    uri = ticdc.feed["sink_uri"]
+    bare = {k: v[0] for k, v in parse_qs(urlsplit(uri).query).items() if "sasl" not in k}
+    ticdc.feed["sink_uri"] = f"{uri.partition('?')[0]}?{urlencode(bare)}"
+    code, changed, said = play(tmp_path, ticdc)
+    assert (code, changed) == (0, 1), said
+    assert [each.split()[0] for each in ticdc.asked] == ["POST", "POST", "PUT", "POST"]
+    assert parse_qs(urlsplit(ticdc.feed["sink_uri"]).query)["sasl-user"] == ["helfy_capture"]
+    assert GIVEN["secret_kafka_capture"] not in said
+    assert quote(str(GIVEN["secret_kafka_capture"]), safe="") not in said
+    assert play(tmp_path, ticdc)[:2] == (0, 0)
 
 
 def test_before_there_is_a_ticdc_a_rehearsal_says_what_would_be_made(

@@ -1,4 +1,4 @@
-"""The table cases.yml, and a run of playbooks/site.yml for each of its entries.
+"""The table cases.yml, and a run of a playbook for each of its entries.
 
 ``Refusal`` says how a run ended: the words, and what ran before and after them.
 """
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import certificates
 import yaml
 from machine import ROOT
 
@@ -53,7 +54,16 @@ def refusal(run: dict[str, Any]) -> Refusal:
         for case in run["cases"]:
             given |= case.get("vars", {})
         wire = Path(folder) / "contacts"
-        command = [*playbook(inventory), "-e", json.dumps(given), *run.get("args", [])]
+        variables = json.dumps(given)
+        if "$TLS" in variables:
+            certificates.make(Path(folder))
+            variables = variables.replace("$TLS", folder)
+        command = [
+            *playbook(inventory, run.get("playbook", "site")),
+            "-e",
+            variables,
+            *run.get("args", []),
+        ]
         done = subprocess.run(
             command,
             capture_output=True,
@@ -67,10 +77,10 @@ def refusal(run: dict[str, Any]) -> Refusal:
         return _read(done, contacts)
 
 
-def playbook(inventory: Path) -> list[str]:
-    """Give the command line that deploys."""
+def playbook(inventory: Path, name: str = "site") -> list[str]:
+    """Give the command line of a playbook, by default the one that deploys."""
     program = Path(sys.executable).with_name("ansible-playbook")
-    return [str(program), "-i", str(inventory), str(ROOT / "playbooks/site.yml")]
+    return [str(program), "-i", str(inventory), str(ROOT / f"playbooks/{name}.yml")]
 
 
 def environment(wire: Path | None) -> dict[str, str]:

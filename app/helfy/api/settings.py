@@ -1,7 +1,8 @@
-"""The API's settings: ``/etc/helfy/api.toml`` and two secrets beside it.
+"""The API's settings: ``/etc/helfy/api.toml`` and the secrets beside it.
 
-The secrets are files of ``$CREDENTIALS_DIRECTORY``: ``database_password``, and ``token_keys``
-with one key a line, newest first. There is no default for either.
+The secrets are files of ``$CREDENTIALS_DIRECTORY``: ``database_password``, ``token_keys`` with one
+key a line, newest first, and ``kafka_password`` where ``stream.username`` is set. There is no
+default for any.
 """
 
 import ipaddress
@@ -117,11 +118,18 @@ def load_settings(path: Path) -> Settings:
         database=file.database,
         sessions=file.sessions,
         passwords=file.passwords,
-        stream=file.stream,
+        stream=stream_with_login(file.stream),
         throttle=file.throttle,
         database_password=SecretStr(credential("database_password")),
         token_keys=_token_keys(credential("token_keys")),
     )
+
+
+def stream_with_login(stream: Stream, file: Path | None = None) -> Stream:
+    """Add the password of whoever logs in to Kafka; ``file`` and errors as ``credential``."""
+    if stream.username is None:
+        return stream
+    return stream.with_password(credential("kafka_password", file))
 
 
 def _token_keys(text: str) -> tuple[SecretStr, ...]:

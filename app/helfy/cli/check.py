@@ -54,7 +54,7 @@ def _stream(context: Context) -> list[dict[str, Any]]:
     well = reader.pulse.state() == "ok"
     silent = f"no record within {WAIT_SECONDS:.0f} s"
     rows.append(_row("capture", up=well, said="records come" if well else silent))
-    groups = Groups(context.settings.stream, reader)
+    groups = Groups(context.stream, reader)
     try:
         for group in groups.look():
             said = "Kafka tells nothing of it"

@@ -18,13 +18,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from helfy.accounts import AccountError
-from helfy.api.settings import ApiFile
+from helfy.api.settings import ApiFile, stream_with_login
 from helfy.cli.audit import Audit
 from helfy.config import ConfigError, credential, load
 from helfy.database import UNAVAILABLE, connect, error_code
 from helfy.feed.feed import Feed
 from helfy.feed.pager import BusyError, KafkaAwayError, Pager
 from helfy.feed.reader import StreamReader
+from helfy.feed.settings import Stream
 from helfy.jsonlog import dumps
 from helfy.passwords import Hasher
 from helfy.sessions import Rules
@@ -103,9 +104,14 @@ class Context:
         )
 
     @cached_property
+    def stream(self) -> Stream:
+        """The topic of changes, with the login."""
+        return stream_with_login(self.settings.stream, self._credentials / "kafka_feed")
+
+    @cached_property
     def feed(self) -> Feed:
         """The feed, whose reader runs; it may be cut off still."""
-        stream = self.settings.stream
+        stream = self.stream
         feed = Feed(StreamReader(stream), Pager(stream))
         feed.reader.start()
         self._close += [feed.pager.close, lambda: feed.reader.stop(1)]

@@ -4,6 +4,7 @@ Keys, with their defaults where there is one::
 
     [kafka]
     bootstrap_servers = ["127.0.0.1:9092"]
+    username = "helfy_consumer"   # who logs in, by SCRAM-SHA-512; without it nobody does
     topic = "tidb_changes"
     group_id = "helfy-consumer-HOST"
     [journal]
@@ -20,6 +21,8 @@ Keys, with their defaults where there is one::
     listen = "127.0.0.1:9101"     # where they are served; nowhere without it
     [types]                       # kinds of columns: see decode/kinds.py
     "helfy.users".last_login = "datetime6"
+
+The password of whoever logs in is the credential ``kafka_password`` (see ``helfy.credentials``).
 """
 
 import os
@@ -32,6 +35,8 @@ from typing import Final
 
 from helfy.consumer.change import NO_TYPES, TypeMap
 from helfy.consumer.settings_read import SettingsError, Table
+from helfy.credentials import ConfigError, credential
+from helfy.kafka_consumer import KafkaLogin
 
 __all__ = ["Settings", "SettingsError", "load"]
 
@@ -58,10 +63,14 @@ class Settings:
     workers: int = 1
     metrics_listen: str | None = None
     types: TypeMap = field(default_factory=lambda: NO_TYPES)
+    login: KafkaLogin | None = None
 
 
-def load(path: Path) -> Settings:
-    """Read the file. Raises SettingsError, which names file, key, value and remedy."""
+def load(path: Path, password_file: Path | None = None) -> Settings:
+    """Read the file. Raises SettingsError, which names file, key, value and remedy.
+
+    The password is in ``password_file``, or else a credential.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -72,7 +81,7 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path}: is not UTF-8: write it anew as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not TOML ({error}): correct it there") from None
-    return _settings(Table(path, "", content))
+    return _settings(Table(path, "", content), password_file)
 
 
 def cores() -> int:
@@ -80,10 +89,10 @@ def cores() -> int:
     return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
 
 
-def _settings(root: Table) -> Settings:
+def _settings(root: Table, password_file: Path | None) -> Settings:
     root.only("kafka", "journal", "redact", "left_out", "workers", "metrics", "types")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
-    kafka.only("bootstrap_servers", "topic", "group_id")
+    kafka.only("bootstrap_servers", "username", "topic", "group_id")
     journal.only("sync_interval_seconds", "max_line_bytes", "max_value_bytes")
     redact.only("columns")
     workers = root.table("workers")
@@ -104,4 +113,15 @@ def _settings(root: Table) -> Settings:
         workers=workers.integer("count", 1, 0, MAX_WORKERS) or cores(),
         metrics_listen=metrics.server("listen"),
         types=root.table("types").kinds_by_table(),
+        login=_login(kafka, password_file),
     )
+
+
+def _login(kafka: Table, password_file: Path | None) -> KafkaLogin | None:
+    if not kafka.has("username"):
+        return None
+    username = kafka.name("username")
+    try:
+        return KafkaLogin(username, credential("kafka_password", password_file))
+    except ConfigError as error:
+        raise SettingsError(str(error)) from None

@@ -41,6 +41,10 @@ class Table:
             self._refuse(key, "is no table", f"write it as [{key}]")
         return Table(self._path, f"{self._name}{key}.", value)
 
+    def has(self, key: str) -> bool:
+        """Say whether a key is there."""
+        return key in self._content
+
     def name(self, key: str, default: str | None = None) -> str:
         """Give a name of Kafka's."""
         value = self._content.get(key, default)

@@ -75,6 +75,7 @@ class KafkaSource:
         self._next: dict[int, int] = {}
         self._losses = Losses(self._committed, self._beginnings)
         self._consumer = open_consumer(
+            settings.login,
             bootstrap_servers=list(settings.bootstrap_servers),
             group_id=settings.group_id,
             group_instance_id=member,

@@ -25,6 +25,7 @@ MAX_RECORDS: Final = 200
 def connect(settings: Stream) -> Any:
     """Return a consumer of nothing yet; raise what kafka-python raises where Kafka is away."""
     return open_consumer(
+        settings.login,
         **_common(settings),
         group_id=None,
         enable_auto_commit=False,
@@ -40,7 +41,7 @@ def connect(settings: Stream) -> Any:
 
 def administrate(settings: Stream) -> Any:
     """Return a client that asks about groups; raise what kafka-python raises."""
-    return open_admin(**_common(settings))
+    return open_admin(settings.login, **_common(settings))
 
 
 def _common(settings: Stream) -> dict[str, Any]:

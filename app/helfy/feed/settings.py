@@ -1,11 +1,12 @@
 """The table ``[stream]`` of a settings file: the topic of changes, and how its lines are made."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from helfy.config import Section
 from helfy.consumer.settings import LINE_OVERHEAD_BYTES, MIN_LINE_BYTES, SECRET_COLUMNS, Settings
+from helfy.kafka_consumer import KafkaLogin
 
 _HIGHEST_PORT = 65535
 _MOST_LINE_BYTES = 16 * 1024**2
@@ -30,6 +31,8 @@ class Stream(Section):
     bootstrap_servers: Annotated[
         tuple[Annotated[str, AfterValidator(host_and_port)], ...], Field(min_length=1)
     ] = ("127.0.0.1:9092",)
+    username: _Name | None = None
+    """Who logs in to Kafka, by SCRAM-SHA-512; without it nobody does. The password is a secret."""
     topic: _Name = "tidb_changes"
     max_silence_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     """Without a record for this long, the stream is ``degraded``."""
@@ -40,6 +43,19 @@ class Stream(Section):
     redact_columns: _Columns = SECRET_COLUMNS
     left_out: dict[_Table, _Columns] = Field(default_factory=dict)
     """By ``database.table``, the columns that change capture leaves out."""
+
+    _login: KafkaLogin | None = PrivateAttr(None)
+
+    def with_password(self, password: str) -> Self:
+        """Give the same with the password, which no settings file has."""
+        copy = self.model_copy()
+        copy._login = None if self.username is None else KafkaLogin(self.username, password)
+        return copy
+
+    @property
+    def login(self) -> KafkaLogin | None:
+        """Who logs in to Kafka, and the password."""
+        return self._login
 
     def lines(self) -> Settings:
         """Give the consumer's settings, as far as they say what a line looks like."""

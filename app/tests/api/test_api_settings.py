@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from helfy.api.__main__ import main
 from helfy.api.settings import Settings, load_settings
 from helfy.config import ConfigError, credential
+from helfy.kafka_consumer import KafkaLogin
 from helfy.migrations.__main__ import main as migrate
 
 MINIMAL = '[database]\nuser = "helfy_api"\n'
@@ -146,6 +147,17 @@ def test_threads_are_left_for_what_does_not_hash(file: Path, threads: int, waiti
     file.write_text(f"[server]\nthreads = {threads}\n{MINIMAL}")
 
     assert load_settings(file).waiting_requests == waiting
+
+
+def test_a_login_to_kafka(file: Path, tmp_path: Path) -> None:
+    assert load_settings(file).stream.login is None
+    file.write_text(MINIMAL + '[stream]\nusername = "helfy_feed"\n')
+    with pytest.raises(ConfigError, match="kafka_password cannot be read"):
+        load_settings(file)
+    (tmp_path / "kafka_password").write_text("pw-of-the-feed\n")
+    settings = load_settings(file)
+    assert settings.stream.login == KafkaLogin("helfy_feed", "pw-of-the-feed")
+    assert "pw-of-the-feed" not in repr(settings)
 
 
 @pytest.mark.parametrize("name", ["database_password", "token_keys"])

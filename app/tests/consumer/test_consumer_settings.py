@@ -7,6 +7,7 @@ import pytest
 
 from helfy.consumer.__main__ import main, member
 from helfy.consumer.settings import SettingsError, load
+from helfy.kafka_consumer import KafkaLogin
 
 KAFKA = """
 [kafka]
@@ -49,6 +50,22 @@ count = 3
     assert chosen.left_out == {"helfy.users": ("password_hash",)}
     assert chosen.workers == 3
     assert chosen.types == {"helfy.users": {"last_login": "datetime6"}}
+
+
+def test_a_login_to_kafka(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text(KAFKA + 'username = "helfy_consumer"\n')
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(SettingsError, match="kafka_password cannot be found"):
+        load(path)
+    (tmp_path / "kafka_password").write_text("pw-of-the-consumer\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert load(path).login == KafkaLogin("helfy_consumer", "pw-of-the-consumer")
+    (tmp_path / "another").write_text("pw-of-another")
+    assert load(path, tmp_path / "another").login == KafkaLogin("helfy_consumer", "pw-of-another")
+    assert "pw-of" not in repr(load(path))
+    path.write_text(KAFKA + 'username = ""\n')
+    with pytest.raises(SettingsError, match="username = '' is no name"):
+        load(path)
 
 
 def test_defaults(path: Path) -> None:
