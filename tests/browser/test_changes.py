@@ -145,14 +145,23 @@ def test_lines_of_every_kind(page: Page, api: Api, snap: Snap) -> None:
             "redacted": [],
         } | change
         return {
-            "timestamp": stamp, "level": "info", "action": "db_change", "lagMs": None,
-            "source": source | {"offset": offset}, "change": whole,
+            "timestamp": stamp,
+            "level": "info",
+            "action": "db_change",
+            "lagMs": None,
+            "source": source | {"offset": offset},
+            "change": whole,
         }
 
     long = {"truncated": True, "bytes": 40_000, "sha256": "ab" * 32}
     undecodable = {
-        "timestamp": stamp, "level": "error", "action": "undecodable", "reason": "no JSON",
-        "source": source | {"offset": 9}, "length": 12, "sha256": "cd" * 32,
+        "timestamp": stamp,
+        "level": "error",
+        "action": "undecodable",
+        "reason": "no JSON",
+        "source": source | {"offset": 9},
+        "length": 12,
+        "sha256": "cd" * 32,
     }
     newest = [
         line(8, type="UPDATE", data={"a": 1, "note": "new"}, old={"note": long, "gone": ""}),
