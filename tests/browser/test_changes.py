@@ -131,19 +131,9 @@ def test_lines_of_every_kind(page: Page, api: Api, snap: Snap) -> None:
     stamp = "2026-11-24T10:00:00.000Z"
 
     def line(offset: int, **change: object) -> dict[str, object]:
-        whole = {
-            "id": str(offset),
-            "database": "shop",
-            "table": "orders",
-            "key": {"a": 1, "b": "x"},
-        }
-        whole |= {
-            "committedAt": None,
-            "commitTs": None,
-            "data": {},
-            "old": {},
-            "redacted": [],
-        } | change
+        whole: dict[str, object] = {"id": str(offset), "database": "shop", "table": "orders"}
+        whole.update(key={"a": 1, "b": "x"}, committedAt=None, data={}, old={}, redacted=[])
+        whole.update(change)
         return {
             "timestamp": stamp,
             "level": "info",
