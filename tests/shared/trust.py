@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from requests import certs
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 VARIABLE = "REQUESTS_CA_BUNDLE"
 
@@ -23,7 +23,7 @@ def trust(url: str) -> None:
         return
     folder = tempfile.mkdtemp(prefix="helfy-tls-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    known = Path(os.environ.get(VARIABLE) or certs.where())
+    known = Path(os.environ.get(VARIABLE) or DEFAULT_CA_BUNDLE_PATH)
     served = ssl.get_server_certificate((parts.hostname or "", parts.port or 443))
     bundle = Path(folder) / "trusted.pem"
     bundle.write_text(f"{known.read_text()}\n{served}")
