@@ -57,8 +57,12 @@ def _opened(kind: Any, login: KafkaLogin | None, configuration: dict[str, Any]) 
 
     try:
         return kind(kafka_client=client, **security(login), **configuration)
-    except BaseException:
+    except BaseException as fault:
         for opened in clients:
             with contextlib.suppress(Exception):
                 opened.close()
+        # A broker hangs up on whom it does not know, which the library takes for its absence.
+        if login is not None and isinstance(fault, kafka.errors.KafkaError):
+            why = f"no broker answers, or it refuses the login of {login.username}"
+            fault.args = (f"{' '.join(map(str, fault.args))} ({why})",)
         raise

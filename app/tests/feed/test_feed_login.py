@@ -106,8 +106,10 @@ def test_who_is_not_known_is_refused_and_nothing_is_left_running(
     topic: Topic, login: KafkaLogin | None
 ) -> None:
     before = threading.active_count()
-    with pytest.raises(FAULTS):
+    with pytest.raises(FAULTS) as refusal:
         opened(settings(topic, login))
+    if login is not None:
+        assert f"refuses the login of {login.username}" in str(refusal.value)
     eventually(lambda: threading.active_count() <= before, "no thread is left", 10)
 
 
