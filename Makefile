@@ -40,8 +40,9 @@ test-faults: ## break a VM of its own in each way, and write docs/reliability.md
 	@lab/setup test && tests/run faults
 docs: ## write the roles' READMEs from their argument specs
 	@lab/setup test && $(venv)/python tests/meta/role_docs.py
-bench: ## measure the lab: commit to line, memory
-	@lab/setup test && $(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py
+bench: ## measure the lab: commit to line, memory, first view of the page
+	@lab/setup test && $(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py && \
+	  $(venv)/python tests/bench/first_view.py
 bench-login: ## measure logins a second, and what a flood of them leaves
 	@lab/setup test && $(venv)/python tests/bench/login.py
 bench-feed: ## measure the live feed: a hundred viewers, logins beside them

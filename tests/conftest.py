@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent / "shared"))
 import machines as inventory
 from machine import Machine, MachineError
 from machines import Machines
+from trust import trust
 
 GROUP_OF: Final[dict[str, str | None]] = {
     "machine": None,
@@ -50,8 +51,7 @@ def all_machines() -> Machines:
 
 def default_url() -> str:
     """Give the page's address."""
-    client = all_machines().of("client")[0]
-    return f"http://{client.address}:{client.vars['nginx_port']}"
+    return str(all_machines().of("client")[0].vars["page_url"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -130,7 +130,9 @@ kafka_machine = pytest.fixture(_machine, scope="session", name="kafka_machine")
 @pytest.fixture(scope="session")
 def url() -> str:
     """Where the page and the API are served, without a slash at the end."""
-    return (os.environ.get("HELFY_URL") or default_url()).rstrip("/")
+    found = (os.environ.get("HELFY_URL") or default_url()).rstrip("/")
+    trust(found)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,13 @@ with warnings.catch_warnings():
     importlib.import_module("kafka")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to ``make test`` what needs a Kafka: it takes longer than all the rest."""
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """A running server without any database of ours."""

@@ -211,6 +211,7 @@ def jars() -> Path:
         return libraries
     done = subprocess.run(
         [
+            "bash",
             str(_ROLES / "maven_artifacts/files/resolve.sh"),
             str(sums.parent / "pom.xml"),
             str(sums),

@@ -4,14 +4,15 @@ export const TIMEOUT_MS = 10_000;
 
 export class ApiError extends Error {
   /**
-   * @param {"offline"|"network"|"timeout"|"http"|"answer"} kind `answer`: a success that is not JSON
-   * @param {{status?: number, fields?: Object<string, string>, requestId?: string,
-   *   retryAfter?: number}} [details] retryAfter in seconds
+   * @param {"offline"|"network"|"timeout"|"left"|"http"|"answer"} kind `left`: nobody waits for it
+   *   any more; `answer`: a success that is not JSON
+   * @param {{status?: number, said?: string, fields?: Object<string, string>, requestId?: string,
+   *   retryAfter?: number}} [details] said: the API's own message; retryAfter in seconds
    */
-  constructor(kind, { status = 0, fields = {}, requestId = "", retryAfter = null } = {}) {
+  constructor(kind, { status = 0, said = "", fields = {}, requestId = "", retryAfter = null } = {}) {
     super(status ? `${kind} ${status}` : kind);
     this.name = "ApiError";
-    Object.assign(this, { kind, status, fields, requestId, retryAfter });
+    Object.assign(this, { kind, status, said, fields, requestId, retryAfter });
   }
 }
 
@@ -27,6 +28,7 @@ export async function request(method, path, { body, token, signal } = {}) {
   if (body !== undefined) headers["content-type"] = "application/json";
   if (token) headers["x-auth-token"] = token;
 
+  if (signal?.aborted) throw new ApiError("left");
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
   const forward = () => stop.abort();
@@ -44,6 +46,7 @@ export async function request(method, path, { body, token, signal } = {}) {
     return read(response, await response.text());
   } catch (error) {
     if (error instanceof ApiError) throw error;
+    if (signal?.aborted) throw new ApiError("left");
     if (stop.signal.aborted) throw new ApiError("timeout");
     throw new ApiError(navigator.onLine ? "network" : "offline");
   } finally {
@@ -62,6 +65,7 @@ function read(response, text) {
   }
   throw new ApiError("http", {
     status: response.status,
+    said: String(data?.message ?? ""),
     fields: fieldTexts(data?.fields),
     requestId: String(data?.requestId ?? response.headers.get("x-request-id") ?? ""),
     retryAfter: seconds(response.headers.get("retry-after")),

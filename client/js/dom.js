@@ -4,7 +4,7 @@
  * @param {string} tag
  * @param {Object<string, unknown>} [attributes] `on…` functions become listeners, `true` an empty
  *   attribute, `false`, `null` and `undefined` none
- * @param {...(Node|string|number|null|undefined)} children
+ * @param {...(Node|string|number|false|null|undefined)} children those of no content are left out
  * @returns {HTMLElement}
  */
 export function h(tag, attributes = {}, ...children) {
@@ -14,7 +14,7 @@ export function h(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, String(value));
   }
-  element.append(...children.filter((child) => child != null).map(toNode));
+  element.append(...children.filter((child) => child != null && child !== false && child !== "").map(toNode));
   return element;
 }
 
@@ -23,15 +23,14 @@ export function setBusy(button, busy) {
   button.setAttribute("aria-disabled", String(busy));
 }
 
-/** A button with room for a spinner on the left, so that its text never moves. */
+/** A button with room for a spinner before its text, which never moves. */
 export function busyButton(text, attributes = {}) {
   const label = h("span", {}, text);
+  const spinner = h("span", { class: "spinner", "aria-hidden": "true" });
   const button = h(
     "button",
     { "aria-disabled": "false", ...attributes },
-    h("span", { class: "spinner", "aria-hidden": "true" }),
-    label,
-    h("span", { class: "spinner-balance", "aria-hidden": "true" }),
+    h("span", { class: "button-text" }, spinner, label),
   );
   return { button, label };
 }

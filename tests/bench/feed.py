@@ -23,6 +23,7 @@ import requests
 from commit_to_line import percentile, row
 from machine import Machine
 from machines import Machines
+from trust import trust
 
 SLOWER_BY: Final = 1.3
 SEEN_SECONDS: Final = 1.0
@@ -127,7 +128,8 @@ def main() -> int:
     machines = Machines()
     try:
         client = machines.of("client")[0]
-        url = f"http://{client.address}:{client.vars['nginx_port']}"
+        url = client.vars["page_url"]
+        trust(url)
         account = machines.of("api")[0].vars["helfy_api_seed_accounts"][0]
         with requests.Session() as http:
             token = log_in(http, url, account)

@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
@@ -21,7 +22,7 @@ from machines import Machines
 SHARE: Final = 0.95
 PROFILE_MS: Final = 50
 PROGRAM: Final = r"""
-import http.client, json, os, statistics, sys, threading, time
+import http.client, json, os, ssl, statistics, sys, threading, time
 sys.path.insert(0, "/opt/helfy/current/lib")
 import bcrypt
 given = json.load(sys.stdin)
@@ -41,7 +42,10 @@ def ask(connection, method, path, body=None, token=None):
     return answer.status, json.loads(answer.read())
 
 def connect():
-    return http.client.HTTPConnection(given["host"], given["port"], timeout=60)
+    if given["scheme"] == "http":
+        return http.client.HTTPConnection(given["host"], given["port"], timeout=60)
+    trusting = ssl._create_unverified_context()
+    return http.client.HTTPSConnection(given["host"], given["port"], timeout=60, context=trusting)
 
 credentials = {"usernameOrEmail": given["username"], "password": given["password"]}
 status, body = ask(connect(), "POST", "/login", credentials)
@@ -92,9 +96,11 @@ def main() -> int:
         accounts = place.vars["helfy_api_seed_accounts"]
         if not accounts:
             raise MachineError("this inventory is not a lab: it has no account to log in with")
+        page = urlsplit(client.vars["page_url"])
         given = {
-            "host": client.vars["ansible_host"],
-            "port": client.vars["nginx_port"],
+            "scheme": page.scheme,
+            "host": page.hostname,
+            "port": page.port,
             "cost": place.vars["helfy_api_bcrypt_cost"],
             "username": accounts[0]["username"],
             "password": accounts[0]["password"],

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from page_accounts import Api, log_in
 from page_steps import Account, Snap, Watch
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
@@ -57,6 +58,14 @@ def account() -> Account:
     )
 
 
+@pytest.fixture(scope="module")
+def api(base_url: str, account: Account) -> Iterator[Api]:
+    """The API with a session of the admin, one for each module: tries at passwords are counted."""
+    api = Api(base_url, log_in(base_url, account))
+    yield api
+    api.clean_up()
+
+
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
     folder = Path(os.environ.get("HELFY_ARTIFACTS") or ROOT / ".cache" / "artifacts") / "browser"
@@ -85,10 +94,30 @@ def watch(base_url: str) -> Watch:
     return Watch(host=urlsplit(base_url).netloc)
 
 
+@pytest.fixture(scope="session")
+def user_agent(browser: Browser, base_url: str, account: Account) -> Iterator[str]:
+    """What the browser calls itself; the sessions that it leaves behind end with the tests."""
+    platform = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    agent = f"{platform} Chrome/{browser.version} Safari/537.36 helfy-tests/browser"
+    yield agent
+    api = Api(base_url, log_in(base_url, account))
+    api.end_sessions_of(agent)
+    api.clean_up()
+
+
 @pytest.fixture
-def context(browser: Browser, base_url: str, watch: Watch) -> Iterator[BrowserContext]:
+def context(
+    browser: Browser, base_url: str, user_agent: str, watch: Watch
+) -> Iterator[BrowserContext]:
     """A browser of its own for each test; errors that only the console shows fail it."""
-    context = browser.new_context(base_url=base_url, locale="en-GB", reduced_motion="reduce")
+    context = browser.new_context(
+        base_url=base_url,
+        locale="en-GB",
+        reduced_motion="reduce",
+        user_agent=user_agent,
+        # That nobody vouches for a lab's certificate is not what these tests are about.
+        ignore_https_errors=base_url.startswith("https:"),
+    )
     context.set_default_timeout(TIMEOUT_MS)
     watch.attach(context)
     yield context

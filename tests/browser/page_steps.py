@@ -16,10 +16,6 @@ from playwright.sync_api import (
     expect,
 )
 
-WIDTHS = (320, 768, 1440)
-SCHEMES = ("light", "dark")
-
-
 # A blocked resource is a console error in Chromium; blocked eval or a report without one is not.
 REPORT_CSP = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -36,6 +32,7 @@ class Account:
     username: str
     email: str
     password: str
+    id: int = 0
 
 
 @dataclass

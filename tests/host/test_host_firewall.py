@@ -12,6 +12,8 @@ def test_what_no_group_needs_is_refused(machine: Machine) -> None:
 def test_ssh_and_the_page_are_let_in(machine: Machine, client_machine: Machine) -> None:
     assert reached(machine.address, int(machine.ssh["port"]))
     assert reached(client_machine.address, int(client_machine.vars["nginx_port"]))
+    with_tls = client_machine.vars["nginx_tls"] != "none"
+    assert reached(client_machine.address, int(client_machine.vars["nginx_tls_port"])) == with_tls
 
 
 def test_it_is_there_before_the_network_is(machine: Machine) -> None:

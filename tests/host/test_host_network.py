@@ -26,7 +26,12 @@ def expected_ports(machine: Machine) -> dict[int, str]:
     for default, variables, group, alone, several in table():
         if group.strip("`") not in machine.groups | {"all"}:
             continue
-        name, *count = re.findall(r"`(\w+)`", variables)
+        written, _, unless = variables.partition(", unless ")
+        if unless:
+            setting, without = re.findall(r"`(\w+)`", unless)
+            if machine.vars[setting] == without:
+                continue
+        name, *count = re.findall(r"`(\w+)`", written)
         first = int(known.get(name, default))
         place = alone if len(names()) == 1 else several
         address = PLACES.get(place, machine.address)

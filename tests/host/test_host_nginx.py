@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 import pytest
@@ -45,6 +46,8 @@ def test_security_headers_are_on_every_answer(url: str, path: str, status: int) 
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert not [name for name in headers if name.lower().startswith("access-control-")]
     assert "/" not in headers.get("Server", ""), "the version is nobody's business"
 
 
@@ -59,6 +62,10 @@ def test_answers_of_the_api_are_not_kept(url: str) -> None:
         ("PUT", "/index.html", 405),
         ("DELETE", "/login", 405),
         ("GET", "/login", 405),
+        # No other site may ask, whatever it asks first.
+        ("OPTIONS", "/login", 405),
+        ("OPTIONS", "/", 405),
+        ("GET", "/js/", 403),
         ("GET", "/no-such-page", 404),
         ("GET", "/profile/no-such-thing", 404),
         ("GET", "/.git/config", 404),
@@ -82,6 +89,56 @@ def test_a_large_body_is_refused_in_json(url: str) -> None:
     assert answer.status_code == 413
     assert answer.headers["Content-Type"].split(";")[0] == "application/json"
     assert answer.json().keys() == {"message", "requestId"}
+
+
+@pytest.mark.parametrize(
+    ("request_line", "more", "status"),
+    [
+        ("GET /" + "a" * 9_000 + " HTTP/1.1", "", 414),
+        ("GET / HTTP/1.1", "X-Large: " + "a" * 9_000, 431),
+        ("GET /login HTTP/1.1", "\r\n".join(f"X-{n}: {'a' * 4_000}" for n in range(9)), 431),
+        ("GET / HTTP/9.9", "", 505),
+        ("GARBAGE", "", 400),
+        ("GET / HTTP/1.1", "Host: twice", 400),
+        ("GET /%00 HTTP/1.1", "", 400),
+        ("POST /login HTTP/1.1", "Transfer-Encoding: gzip", 501),
+        ("POST /login HTTP/1.1", "Content-Length: -1", 400),
+        ("POST /login HTTP/1.1", "Content-Length: 17000", 413),
+        ("POST /login HTTP/1.1", "Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
+        ("TRACE / HTTP/1.1", "", 405),
+        ("GET / HTTP/1.1", "Range: bytes=99999999-", 416),
+        ("GET / HTTP/1.1", 'If-Match: "another"', 412),
+    ],
+)
+def test_what_nginx_refuses_before_it_has_read_it_all_is_json_too(
+    url: str, request_line: str, more: str, status: int
+) -> None:
+    """Sent as they are: no library would send most of these."""
+    head = "\r\n".join(filter(None, (request_line, "Host: helfy", more, "Connection: close")))
+    said = exchange(url, head.encode() + b"\r\n\r\n")
+    first, _, rest = said.partition(b"\r\n")
+    assert first.split()[1] == str(status).encode(), said[:300]
+    headers, _, body = rest.partition(b"\r\n\r\n")
+    assert b"content-type: application/json" in headers.lower()
+    assert b"content-security-policy:" in headers.lower()
+    assert json.loads(body).keys() == {"message", "requestId"}
+
+
+def exchange(url: str, sent: bytes) -> bytes:
+    """Send bytes and give all that comes back."""
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or 80)
+    with socket.create_connection(address, timeout=10) as plain:
+        link = plain
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            link = context.wrap_socket(plain)
+        link.sendall(sent)
+        pieces = []
+        while piece := link.recv(65_536):
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def test_a_clients_word_on_its_address_is_not_believed(

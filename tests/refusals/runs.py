@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import certificates
 import yaml
 from machine import ROOT
 
@@ -53,10 +54,14 @@ def refusal(run: dict[str, Any]) -> Refusal:
         for case in run["cases"]:
             given |= case.get("vars", {})
         wire = Path(folder) / "contacts"
+        variables = json.dumps(given)
+        if "$TLS" in variables:
+            certificates.make(Path(folder))
+            variables = variables.replace("$TLS", folder)
         command = [
             *playbook(inventory, run.get("playbook", "site")),
             "-e",
-            json.dumps(given),
+            variables,
             *run.get("args", []),
         ]
         done = subprocess.run(

@@ -50,9 +50,14 @@ WANTED: Final = (
     "mariadb_bind_address",
     "mariadb_database",
     "mariadb_port",
+    "nginx_address_connections",
     "nginx_api_timeout_seconds",
     "nginx_body_max",
+    "nginx_client_timeout_seconds",
     "nginx_port",
+    "nginx_tls",
+    "nginx_tls_port",
+    "page_url",
     "secrets_dir",
 )
 _ROLES: Final = ("common", "debezium", "helfy_api", "helfy_consumer", "kafka", "mariadb", "nginx")

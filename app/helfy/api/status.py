@@ -20,7 +20,7 @@ from helfy import __release__
 from helfy.api import answers, metrics, responses
 from helfy.api.models import Shape
 from helfy.api.services import Services, services
-from helfy.feed.minutes import SECONDS, quantile
+from helfy.feed.minutes import LAG, SECONDS, quantile
 
 ASK_SECONDS: Final = 0.5
 FRESH_SECONDS: Final = 2.0
@@ -76,6 +76,8 @@ class Minute(Shape):
     changes: int
     p95_ms: int | None
     """Latency of these changes."""
+    lag_records: int
+    """The most records that this process had still to read."""
 
 
 class Status(Shape):
@@ -116,6 +118,7 @@ def show() -> Response:
     hours = [said["minutes"] for said in processes.values() if said is not None]
     minutes = _together(hours)
     latencies = here.feed.reader.latencies.minutes.by_minute()
+    lags = here.feed.reader.lags.by_minute()
     total = sum((Counter(counts) for counts in minutes.values()), Counter[str]())
     delays = sum((Counter(counts) for counts in latencies.values()), Counter[str]())
     silence = here.feed.reader.pulse.silence()
@@ -143,8 +146,9 @@ def show() -> Response:
                     logins=_named(minutes.get(minute, {}), "logins"),
                     changes=sum(latencies.get(minute, {}).values()),
                     p95_ms=quantile(latencies.get(minute, {}), 0.95),
+                    lag_records=lags.get(minute, {}).get(LAG, 0),
                 )
-                for minute in sorted(minutes.keys() | latencies.keys())
+                for minute in sorted(minutes.keys() | latencies.keys() | lags.keys())
             ],
         )
     )
@@ -172,6 +176,8 @@ def _stream_parts(here: Services) -> list[Part]:
             state = "up" if group.well else "down"
             said = f"{group.lag} records have no line yet, the oldest for "
             said += f"{group.behind_seconds:.0f} s"
+            if group.lag == 0:
+                said = "every record has its line"
         parts.append(Part(name="consumer", instance=group.name, state=state, said=said))
     return parts
 

@@ -9,6 +9,7 @@ from typing import Final
 
 MINUTES: Final = 60
 SECONDS: Final = 60
+LAG: Final = "lag"
 # Upper bounds in milliseconds of the classes that latencies are counted in.
 BOUNDS_MS: Final = (
     *(10, 20, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000),
@@ -26,15 +27,18 @@ class Minutes:
 
     def note(self, name: str, at: float | None = None, count: int = 1) -> None:
         """Count something, now or at a time in Unix seconds; older than an hour does not count."""
-        now = self._wall()
-        minute = int(now if at is None else at) // SECONDS
-        oldest = int(now) // SECONDS - MINUTES
-        if not oldest < minute <= int(now) // SECONDS + 1:
-            return
         with self._lock:
-            self._minutes.setdefault(minute, Counter())[name] += count
-            for old in [each for each in self._minutes if each <= oldest]:
-                del self._minutes[old]
+            counts = self._of(at)
+            if counts is not None:
+                counts[name] += count
+
+    def note_most(self, name: str, value: int) -> None:
+        """Note a value of now, of which a minute keeps the highest; nought is not kept."""
+        if value > 0:
+            with self._lock:
+                counts = self._of(None)
+                if counts is not None:
+                    counts[name] = max(counts[name], value)
 
     def by_minute(self) -> dict[int, dict[str, int]]:
         """Give the counts of the last hour, by minute; minutes without any are left out."""
@@ -45,6 +49,16 @@ class Minutes:
                 for minute, counts in sorted(self._minutes.items())
                 if minute > oldest
             }
+
+    def _of(self, at: float | None) -> Counter[str] | None:
+        now = self._wall()
+        minute = int(now if at is None else at) // SECONDS
+        oldest = int(now) // SECONDS - MINUTES
+        if not oldest < minute <= int(now) // SECONDS + 1:
+            return None
+        for old in [each for each in self._minutes if each <= oldest]:
+            del self._minutes[old]
+        return self._minutes.setdefault(minute, Counter())
 
 
 class Latencies:

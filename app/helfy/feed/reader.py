@@ -12,7 +12,7 @@ from helfy import jsonlog
 from helfy.feed import client
 from helfy.feed.entry import Decoder, Entry
 from helfy.feed.marks import Marks
-from helfy.feed.minutes import Latencies
+from helfy.feed.minutes import LAG, Latencies, Minutes
 from helfy.feed.pulse import Pulse
 from helfy.feed.ring import Ring
 from helfy.feed.settings import Stream
@@ -36,7 +36,8 @@ class StreamReader:
     """Keeps the topic's last lines in ``ring``. Whatever happens to Kafka, the API goes on.
 
     ``pulse`` says how the stream is, ``latencies`` are those of the last hour, ``marks`` tell when
-    records came by offset, ``lag`` is how many are not read yet.
+    records came by offset, ``lag`` is how many are not read yet, ``lags`` keeps the highest of each
+    minute of the last hour.
     """
 
     def __init__(self, settings: Stream, connect: Callable[[Stream], Any] | None = None) -> None:
@@ -45,6 +46,7 @@ class StreamReader:
         self.latencies = Latencies()
         self.marks = Marks()
         self.lag = 0
+        self.lags = Minutes()
         self.each_round: Callable[[], None] = lambda: None
         self._settings = settings
         self._connect = connect or client.connect
@@ -177,5 +179,6 @@ class StreamReader:
                 waiting = BACK_RECORDS
             lag += waiting
         self.lag = lag
+        self.lags.note_most(LAG, lag)
         if lag == 0:
             self.pulse.at_the_end()

@@ -16,6 +16,7 @@ WIDE = "[throttle]\n" + "".join(
 """Or most answers to a login would be 429."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["root", "alice"])
 def test_every_answer_is_in_the_document(
     processes: Callable[..., Process], database: MariaDB, kafka: Kafka, tmp_path: Path, name: str

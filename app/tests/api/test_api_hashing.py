@@ -42,6 +42,7 @@ def test_a_refusal_costs_the_cost_in_force_whatever_the_hash(
     assert sum(rounds) == 2**8
 
 
+@pytest.mark.slow
 def test_unknown_disabled_old_and_wrong_take_the_same_time(
     make_app: MakeApp, database: MariaDB
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_failure_gives_its_place_back() -> None:
             raise RuntimeError
 
 
+@pytest.mark.slow
 def test_a_flood_of_logins_leaves_the_profile_alone(
     processes: Callable[..., Process],
 ) -> None:

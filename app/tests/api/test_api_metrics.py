@@ -143,6 +143,8 @@ def test_the_status_of_the_stream(
         assert answer["stream"]["latency"]["changes"] == 5
         assert answer["stream"]["latency"]["p95Ms"] is not None
         assert sum(minute["changes"] for minute in answer["hour"]) == 5
+        here.feed.reader.lags.note_most("lag", 3)
+        assert max(minute["lagRecords"] for minute in see(client)["hour"]) >= 3
         [slow] = [part for part in answer["parts"] if part["instance"] == groups[1]]
         assert slow["said"].startswith("4 records have no line yet, the oldest for ")
     finally:

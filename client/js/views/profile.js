@@ -1,18 +1,9 @@
-import { busyButton, h, setBusy } from "../dom.js";
-import { describe } from "../messages.js";
-import { absolute, relative } from "../time.js";
-
-const TICK_MS = 30_000;
+import { h } from "../dom.js";
+import { moment } from "../moments.js";
 
 /** @param {import("../main.js").Context} context */
-export async function profile(context) {
-  let data;
-  try {
-    data = await context.call("GET", "/profile", { signal: context.signal });
-  } catch (error) {
-    return failure(error, context);
-  }
-  const heading = h("h1", { tabindex: "-1" }, data.username);
+export async function profile({ me, first }) {
+  const heading = h("h1", { tabindex: "-1" }, me.username);
   const node = h(
     "div",
     { class: "profile" },
@@ -26,49 +17,25 @@ export async function profile(context) {
       "div",
       { class: "profile-panels" },
       panel("Your account", "account", [
-        ["Username", data.username],
-        ["Email", data.email],
-        ["Role", data.role],
-        ["Account since", moment(data.createdAt)],
-        ["Password last changed", moment(data.passwordChangedAt)],
+        ["Username", me.username],
+        ["Email", me.email],
+        ["Role", me.role],
+        ["Account since", moment(me.createdAt)],
+        ["Password last changed", moment(me.passwordChangedAt)],
       ]),
       panel("This session", "session", [
-        ["Started", moment(data.session?.createdAt)],
-        ["Ends by itself", moment(data.session?.expiresAt)],
-        ["Session ID", data.session?.id],
+        ["Started", moment(me.session?.createdAt)],
+        ["Ends by itself", moment(me.session?.expiresAt)],
+        ["Session ID", me.session?.id],
       ]),
-      record(),
+      record(me.role === "admin"),
     ),
   );
   return {
     title: "Profile",
     node,
     // After a reload the browser's own place in the page is better.
-    focus: context.first ? null : heading,
-    close: keepCurrent(node, data.session?.expiresAt, context),
-  };
-}
-
-function failure(error, { reload, first }) {
-  const { text, requestId } = describe(error);
-  const { button } = busyButton("Try again", { class: "button main", type: "button" });
-  button.addEventListener("click", () => {
-    if (button.getAttribute("aria-disabled") === "true") return;
-    setBusy(button, true);
-    reload();
-  });
-  const heading = h("h1", { tabindex: "-1" }, "Your profile could not be loaded");
-  return {
-    title: "Not loaded",
     focus: first ? null : heading,
-    node: h(
-      "div",
-      { class: "panel alone", role: "alert" },
-      heading,
-      h("p", {}, text),
-      requestId && h("p", {}, "Request ", h("code", {}, requestId)),
-      button,
-    ),
   };
 }
 
@@ -86,7 +53,7 @@ function panel(title, id, facts) {
   );
 }
 
-function record() {
+function record(admin) {
   return h(
     "section",
     { class: "panel record", "aria-labelledby": "record-title" },
@@ -95,7 +62,10 @@ function record() {
       "p",
       {},
       "Every change to an account or a session becomes one line of JSON, about a second later. ",
-      "Your own log-in is there too. Watch it:",
+      "Your own log-in is there too. ",
+      ...(admin
+        ? ["Watch them arrive on the page ", h("a", { href: "#/changes" }, "Changes"), ", or in a terminal:"]
+        : ["Watch it:"]),
     ),
     h(
       "div",
@@ -115,52 +85,4 @@ function command(where, line) {
     h("figcaption", {}, where),
     h("code", {}, ...words.slice(1)),
   );
-}
-
-/** A time with how long it is from now, which {@link keepCurrent} renews. */
-function moment(iso) {
-  if (!iso) return null;
-  return h(
-    "time",
-    { datetime: iso },
-    absolute(iso),
-    " ",
-    h("span", { class: "aside" }, relative(iso)),
-  );
-}
-
-/**
- * Renew the relative times, and ask the API whether the session still stands when it should have
- * ended and when the user comes back to the tab. The API decides, not this machine's clock.
- *
- * @returns {() => void} stops it
- */
-function keepCurrent(node, expiresAt, { call }) {
-  let asked = Date.now();
-
-  const ask = () => {
-    if (Date.now() - asked < TICK_MS) return;
-    asked = Date.now();
-    // A 401 leads back to log-in by itself; anything else can wait for the next time.
-    call("GET", "/profile").catch(() => {});
-  };
-  const tick = () => {
-    for (const time of node.querySelectorAll("time")) {
-      time.lastChild.textContent = relative(time.dateTime);
-    }
-    if (Date.parse(expiresAt) < Date.now()) ask();
-  };
-  const back = () => {
-    if (document.visibilityState === "visible") {
-      tick();
-      ask();
-    }
-  };
-
-  const timer = setInterval(tick, TICK_MS);
-  document.addEventListener("visibilitychange", back);
-  return () => {
-    clearInterval(timer);
-    document.removeEventListener("visibilitychange", back);
-  };
 }

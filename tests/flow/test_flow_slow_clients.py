@@ -1,0 +1,69 @@
+"""Slow clients (slowloris) are nginx's to bear: whoever else wants to log in does not notice."""
+
+import json
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+from machine import Machine, wait_for
+from slow import SlowClients
+
+HEADERS: Final = 400
+BODIES: Final = 300
+LOGINS: Final = 10
+SECONDS: Final = 5.0
+# On the VM itself: the slow ones' address is short of room, as it should be.
+OTHER: Final = r"""
+import http.client, json, sys, time
+given = json.load(sys.stdin)
+took, statuses = [], []
+for _ in range(given["logins"]):
+    link = http.client.HTTPConnection(*given["place"], timeout=30)
+    begun = time.monotonic()
+    headers = {"Content-Type": "application/json", "User-Agent": given["agent"]}
+    link.request("POST", "/login", json.dumps(given["credentials"]), headers)
+    answer = link.getresponse()
+    answer.read()
+    statuses.append(answer.status)
+    took.append(time.monotonic() - begun)
+print(json.dumps({"took": took, "statuses": statuses}))
+"""
+
+
+@pytest.mark.usefixtures("http")  # it takes the logins away
+def test_others_log_in_beside_hundreds_of_slow_clients(
+    client_machine: Machine, url: str, lab_account: dict[str, str], run_id: str
+) -> None:
+    page = urlsplit(url)
+    if page.scheme != "http":
+        pytest.skip("these clients are too slow for a handshake: try it without TLS")
+    assert page.hostname is not None
+    assert page.port is not None
+    given = {
+        "place": (page.hostname, page.port),
+        "logins": LOGINS,
+        "agent": f"helfy-tests/{run_id}",
+        "credentials": {
+            "usernameOrEmail": lab_account["username"],
+            "password": lab_account["password"],
+        },
+    }
+    patience = int(client_machine.vars["nginx_client_timeout_seconds"])
+    most = int(client_machine.vars["nginx_address_connections"])
+    assert most < BODIES
+    with SlowClients(page.hostname, page.port, HEADERS, BODIES) as slow:
+        begun = time.monotonic()
+        # One address may have so many requests going on, and is told so beyond.
+        wait_for(lambda: slow.turned_away[429] == BODIES - most, "429 for the rest", 20)
+        head, _, body = slow.answer.partition(b"\r\n\r\n")
+        assert json.loads(body).keys() == {"message", "requestId"}
+        assert b"\r\nRetry-After: 1\r\n" in head
+        other = client_machine.python(OTHER, given, seconds=120)
+        assert other["statuses"] == [200] * LOGINS
+        assert sorted(other["took"])[LOGINS // 2] < SECONDS, other
+        assert slow.held("body") == most, "they were there all the time"
+        # Headers have to be there in time, and who drips them is let go.
+        wait_for(lambda: slow.held("headers") == 0, "an end of slow headers", 4 * patience)
+        assert slow.closed["headers"] == HEADERS
+        assert time.monotonic() - begun < 60

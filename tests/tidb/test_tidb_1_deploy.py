@@ -1,0 +1,226 @@
+"""The first deployment, and the runs after it on one machine."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import tiup_mirror
+import yaml
+from machine import wait_for
+from tidb_course import FIRST, META, SECOND, UNITS, Cluster, Mirror, refused, succeeded
+
+WHOLE = ("--tags", "common,firewall,tidb_tiup,kafka,ticdc_changefeed")
+
+
+def test_a_version_that_the_mirror_lacks_is_refused_before_anything_is_touched(
+    cluster: Cluster,
+) -> None:
+    words = "tidb_tiup_version is 9.9.9: the mirror"
+    run = refused(
+        cluster.site(tidb_tiup_version="9.9.9"), words, f"Of tidb it has {FIRST} {SECOND}"
+    )
+    assert not any(name.startswith("tidb_tiup : Create") for name in run.tasks["ok"])
+
+
+def test_a_rehearsal_on_a_new_machine_touches_nothing(cluster: Cluster) -> None:
+    run = succeeded(cluster.play("site", *WHOLE, "--check"))
+    assert (
+        "tidb_tiup : Create the user that TiUP runs as, and logs in as to a host that is new"
+        in (run.changed)
+    )
+    assert (
+        cluster.one.run("ls -d /home/tiup /opt/tidb /etc/helfy-tidb 2>&1 || true").count("No such")
+        == 3
+    )
+
+
+def test_an_archive_that_is_not_the_pinned_one_is_not_used(cluster: Cluster) -> None:
+    run = cluster.play("site", *WHOLE, tidb_tiup_archive_sha256={cluster.mirror: "0" * 64})
+    assert run.code != 0
+    said = " ".join(run.output.split())
+    assert f"tidb_tiup_mirror is {cluster.mirror}: The checksum for" in said, run.output[-3000:]
+    assert "Nothing of it is used." in said
+    assert cluster.one.attempt("test -e /home/tiup/.tiup/bin/tiup").returncode != 0
+
+
+def test_a_deployment_that_fails_half_way_says_why(cluster: Cluster, mirror: Mirror) -> None:
+    archive = (mirror.folder / tiup_mirror.ARCHIVE).read_bytes()
+    pin = {cluster.mirror: hashlib.sha256(archive).hexdigest()}
+    with mirror.without(f"cdc-v{FIRST}-linux-amd64.tar.gz"):
+        run = cluster.site(tidb_tiup_archive_sha256=pin)
+    assert run.code != 0
+    said = " ".join(run.output.split())
+    assert "TiUP could not deploy the cluster helfy: " in said, run.output[-3000:]
+    assert f"cdc-v{FIRST}-linux-amd64.tar.gz" in said, run.output[-3000:]
+    assert cluster.one.attempt(f"test -e {META}").returncode != 0
+
+
+def test_the_run_after_it_deploys(cluster: Cluster) -> None:
+    succeeded(cluster.play("site", *WHOLE))
+    assert cluster.versions() == {FIRST}
+    meta = yaml.safe_load(cluster.one.run(f"cat {META}"))
+    assert meta["tidb_version"] == f"v{FIRST}"
+    feed = cluster.one.run("curl -s http://127.0.0.1:8300/api/v2/changefeeds/helfy-changes")
+    assert json.loads(feed)["sink_uri"].startswith("kafka://127.0.0.1:9092/tidb_changes?")
+
+
+def test_a_second_run_changes_nothing(cluster: Cluster) -> None:
+    before = cluster.processes()
+    run = succeeded(cluster.play("site", *WHOLE))
+    assert run.changed == set()
+    assert cluster.processes() == before
+
+
+def test_a_rehearsal_on_a_deployed_machine_says_what_a_setting_would_change(
+    cluster: Cluster,
+) -> None:
+    before = cluster.processes()
+    settings = {"tidb": {"log.level": "warn"}}
+    run = succeeded(cluster.site("--check", tidb_tiup_server_configs=settings))
+    assert "tidb_tiup : Write the topology" in run.changed, run.output[-6000:]
+    assert cluster.processes() == before
+
+
+def test_tiup_is_a_user_of_its_own_with_a_key_of_its_own(cluster: Cluster) -> None:
+    one = cluster.one
+    assert one.run("stat -c '%U %a' /home/tiup /home/tiup/.ssh/id_ed25519").splitlines() == [
+        "tiup 700",
+        "tiup 600",
+    ]
+    keys = one.run("cat /home/tiup/.ssh/authorized_keys")
+    assert keys.startswith(f'from="{one.address},127.0.0.1" ssh-ed25519 '), keys
+    assert "root" not in one.run(
+        "stat -c %U -R $(find /home/tiup/.tiup -maxdepth 3 -type d)".replace(" -R", "")
+    )
+    assert one.run("sudo tiup cluster list").count("helfy") >= 1
+    told = one.attempt("tiup cluster list", root=False)
+    assert told.returncode != 0
+    assert "sudo tiup" in told.stderr
+
+
+def test_settings_reach_the_programs(cluster: Cluster) -> None:
+    one, deploy = cluster.one, "/opt/tidb/deploy"
+    tikv = tomllib.loads(one.run(f"cat {deploy}/tikv-20160/conf/tikv.toml"))
+    assert tikv["cdc"]["min-ts-interval"] == "100ms"
+    assert tikv["storage"]["reserve-space"] == "0MB"
+    limit = int(one.run("ulimit -Hn").strip().replace("unlimited", "1048576"))
+    assert ("rocksdb" in tikv) == (limit < 131072)
+    assert "--gc-ttl 86400" in one.run(f"cat {deploy}/cdc-8300/scripts/run_cdc.sh")
+    assert '--tz "UTC"' in one.run(f"cat {deploy}/cdc-8300/scripts/run_cdc.sh")
+    # The mirror has neither exporters nor monitoring: nothing of them is asked for.
+    assert "9100" not in one.run("ss -Hltn; systemctl list-units --all 'node_exporter*'")
+    meta = yaml.safe_load(one.run(f"cat {META}"))
+    assert all(each["ignore_exporter"] for each in meta["topology"]["tikv_servers"])
+    assert not meta["topology"].get("monitoring_servers")
+    for unit in UNITS:
+        shown = one.run(f"systemctl show --property NoNewPrivileges,ProtectSystem {unit}")
+        assert set(shown.split()) == {"NoNewPrivileges=yes", "ProtectSystem=strict"}, unit
+
+
+def test_what_the_kernel_is_asked_for_is_set_or_refused_and_survives_a_reboot(
+    cluster: Cluster,
+) -> None:
+    one = cluster.one
+    assert one.run("cat /proc/sys/net/core/somaxconn").strip() == "32768"
+    assert one.run("systemctl is-enabled tidb-host-tuning").strip() == "enabled"
+    one.run("sysctl -q net.core.somaxconn=4096 && systemctl restart tidb-host-tuning")
+    assert one.run("cat /proc/sys/net/core/somaxconn").strip() == "32768"
+    told = json.loads(one.run("journalctl -u tidb-host-tuning -o cat | grep '^{' | tail -1"))
+    assert told["set"] == ["proc/sys/net/core/somaxconn"]
+    swappiness = one.run("cat /proc/sys/vm/swappiness").strip()
+    if Path("/var/lib/lxc", one.name).exists() and swappiness != "0":
+        assert any("vm/swappiness" in each for each in told["refused"])
+
+
+def test_root_has_the_generated_password_and_the_others_what_they_need(cluster: Cluster) -> None:
+    one = cluster.one
+    assert one.run("stat -c '%U %a' /root/.my.cnf").strip() == "root 600"
+    without = f"mariadb --no-defaults -h {one.address} -P 4000 -u root -e 'SELECT 1'"
+    assert "Access denied" in one.attempt(without).stderr
+    rights = {
+        row.split("\t")[0]: set(row.split("\t")[1].split(","))
+        for row in one.run(
+            'mariadb -BN -e "SELECT grantee, GROUP_CONCAT(privilege_type) FROM'
+            " information_schema.schema_privileges WHERE table_schema = 'helfy' GROUP BY 1\""
+        ).splitlines()
+    }
+    assert rights["'helfy_api'@'127.0.0.1'"] == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    assert "CREATE" in rights["'helfy_migrate'@'127.0.0.1'"]
+    names = one.run('mariadb -BN -e "SELECT DISTINCT User FROM mysql.user"').split()
+    assert set(names) == {"helfy_api", "helfy_migrate", "mariadb.sys", "root"}
+    assert one.run("mariadb -BN -e 'SELECT @@GLOBAL.time_zone'").strip() == "+00:00"
+
+
+def test_a_setting_restarts_those_alone_that_read_it(cluster: Cluster) -> None:
+    before = cluster.processes()
+    run = succeeded(cluster.site(tidb_tiup_server_configs={"tidb": {"log.level": "warn"}}))
+    assert "tidb_tiup : Let TiUP do it: reload 192.168.58.10:4000" in run.changed
+    after = cluster.processes()
+    assert {unit for unit in UNITS if after[unit] != before[unit]} == {"tidb-4000"}
+    conf = tomllib.loads(cluster.one.run("cat /opt/tidb/deploy/tidb-4000/conf/tidb.toml"))
+    assert conf["log"]["level"] == "warn"
+
+
+def test_a_node_that_is_down_is_named_and_started_again(cluster: Cluster) -> None:
+    before = cluster.processes()
+    cluster.one.run("systemctl stop tikv-20160")
+    node = f"{cluster.one.address}:20160"
+    display = "tiup cluster display helfy"
+    wait_for(lambda: "Disconnected" in cluster.one.run(display), "PD misses the store", 20)
+    run = cluster.play("health")
+    assert run.code != 0
+    assert f"tikv {node} is Disconnected" in " ".join(run.output.split()), run.output[-4000:]
+    assert "Not well: " in run.output
+    run = succeeded(cluster.site())
+    assert f"tidb_tiup : Let TiUP do it: start {node}" in run.changed
+    after = cluster.processes()
+    # The setting of the test before is taken back: that is TiDB's restart.
+    assert {unit for unit in UNITS if after[unit] != before[unit]} == {"tikv-20160", "tidb-4000"}
+
+
+def test_restart_takes_the_roles_that_are_named(cluster: Cluster) -> None:
+    before = cluster.processes()
+    succeeded(cluster.play("restart", restart_roles="cdc"))
+    after = cluster.processes()
+    assert {unit for unit in UNITS if after[unit] != before[unit]} == {"cdc-8300"}
+    refused(
+        cluster.play("restart", restart_roles="tiflash"), "restart_roles is tiflash: TiUP knows"
+    )
+
+
+def test_an_upgrade_that_fails_half_way_can_be_run_again(cluster: Cluster) -> None:
+    cluster.spoil("cdc-8300")
+    run = cluster.play("upgrade", tidb_tiup_version=SECOND, tidb_tiup_wait_seconds=30)
+    assert run.code != 0
+    assert "TiUP could not upgrade the cluster helfy: " in " ".join(run.output.split())
+    cluster.mend("cdc-8300")
+    succeeded(cluster.play("upgrade", tidb_tiup_version=SECOND))
+    assert cluster.versions() == {SECOND}
+    assert yaml.safe_load(cluster.one.run(f"cat {META}"))["tidb_version"] == f"v{SECOND}"
+
+
+def test_the_same_version_upgrades_nothing(cluster: Cluster) -> None:
+    before = cluster.processes()
+    assert succeeded(cluster.play("upgrade")).changed == set()
+    assert cluster.processes() == before
+
+
+def test_a_lower_version_is_refused(cluster: Cluster) -> None:
+    before = cluster.processes()
+    words = (
+        f"tidb_tiup_version is {FIRST}: the cluster helfy runs v{SECOND}, and TiDB cannot go back."
+    )
+    refused(cluster.site(tidb_tiup_version=FIRST), words)
+    assert cluster.processes() == before
+
+
+@pytest.mark.long
+def test_a_cluster_does_without_its_mirror(cluster: Cluster) -> None:
+    """What needs nothing new of it runs although it does not answer; what does, is refused."""
+    mirror, cluster.mirror = cluster.mirror, "http://192.168.58.1:9"
+    try:
+        refused(cluster.site(), "tidb_tiup_mirror is http://192.168.58.1:9: it does not answer")
+    finally:
+        cluster.mirror = mirror

@@ -1,0 +1,91 @@
+"""A second machine joins the cluster, and leaves it again."""
+
+import json
+
+import pytest
+from tidb_course import UNITS, Cluster, Mirror, refused, succeeded
+
+SCALED = ("tikv-20160", "tidb-4000", "cdc-8300")
+
+
+@pytest.fixture(autouse=True)
+def _a_folder_as_mirror(cluster: Cluster, mirror: Mirror) -> None:
+    """A folder of this machine, as an air-gapped site has it."""
+    cluster.mirror = str(mirror.folder)
+
+
+def nodes(cluster: Cluster) -> dict[str, str]:
+    """Each node's status, as TiUP says it."""
+    shown = cluster.one.run("tiup cluster display helfy --format json")
+    told = json.JSONDecoder().raw_decode(shown[shown.index("{") :])[0]
+    return {node["id"]: node["status"] for node in told["instances"]}
+
+
+def test_a_scale_out_that_fails_half_way_says_why(cluster: Cluster) -> None:
+    cluster.spoil("tidb-4000", cluster.two)
+    run = cluster.play("scale-out", both=True, tidb_tiup_wait_seconds=30)
+    assert run.code != 0
+    assert "TiUP could not scale-out the cluster helfy: " in " ".join(run.output.split())
+    cluster.mend("tidb-4000", cluster.two)
+
+
+def test_the_run_after_it_brings_the_host_in(cluster: Cluster) -> None:
+    before = cluster.processes()
+    succeeded(cluster.play("scale-out", both=True))
+    told = nodes(cluster)
+    assert len(told) == 7
+    assert all(status.startswith("Up") for status in told.values()), told
+    assert cluster.versions(cluster.two) == {cluster.version}
+    after = cluster.processes()
+    assert {unit for unit in UNITS if after[unit] != before[unit]} <= {"tikv-20160"}
+
+
+def test_a_whole_run_then_has_everybody_know_each_other(cluster: Cluster) -> None:
+    succeeded(
+        cluster.play(
+            "site", "--tags", "common,firewall,tidb_tiup,kafka,ticdc_changefeed", both=True
+        )
+    )
+    asked = "curl -sf http://127.0.0.1:8300/api/v2/changefeeds/helfy-changes"
+    feed = json.loads(cluster.two.run(asked))
+    assert feed["sink_uri"].startswith(f"kafka://{cluster.one.address}:9092/")
+    assert feed["state"] == "normal"
+    before = [cluster.processes(machine) for machine in (cluster.one, cluster.two)]
+    assert succeeded(cluster.site(both=True)).changed == set()
+    assert [cluster.processes(machine) for machine in (cluster.one, cluster.two)] == before
+
+
+def test_a_host_that_is_gone_from_the_groups_is_refused(cluster: Cluster) -> None:
+    gone = ", ".join(sorted(f"{cluster.two.address}:{u.rpartition('-')[2]}" for u in SCALED))
+    words = f"groups is without the host of {gone}, which the cluster helfy still has."
+    refused(cluster.play("site", "--tags", "tidb_tiup"), words, "playbooks/scale-in.yml")
+
+
+def test_scale_in_says_first_what_would_go(cluster: Cluster) -> None:
+    before = cluster.processes(cluster.two)
+    run = refused(cluster.play("scale-in"), "Goes for good, with its data: ")
+    asked = ",".join(sorted(f"{cluster.two.address}:{u.rpartition('-')[2]}" for u in SCALED))
+    assert f"-e tidb_tiup_confirm={asked}." in "".join(run.output.split()).replace(
+        "-etidb", "-e tidb"
+    )
+    assert cluster.processes(cluster.two) == before
+
+
+def test_scale_in_takes_out_what_was_confirmed(cluster: Cluster) -> None:
+    confirmed = ",".join(sorted(f"{cluster.two.address}:{u.rpartition('-')[2]}" for u in SCALED))
+    succeeded(cluster.play("scale-in", tidb_tiup_confirm=confirmed))
+    assert set(nodes(cluster)) == {f"{cluster.one.address}:{u.rpartition('-')[2]}" for u in UNITS}
+    assert cluster.two.run("ls /opt/tidb/deploy /opt/tidb/data").split() == [
+        "/opt/tidb/data:",
+        "/opt/tidb/deploy:",
+    ]
+    before = cluster.processes()
+    succeeded(cluster.site())
+    after = cluster.processes()
+    # TiKV is alone again, and keeps no space free.
+    assert {unit for unit in UNITS if after[unit] != before[unit]} <= {"tikv-20160"}
+
+
+def test_nothing_was_asked_of_a_stand_in_that_it_does_not_know(cluster: Cluster) -> None:
+    asked = "grep -h 'not stood in for' /opt/tidb/deploy/*/log/*_stderr.log || true"
+    assert cluster.one.run(asked) == ""
