@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 import requests
@@ -33,12 +34,12 @@ def login(
 @pytest.fixture
 def loaded(
     http: requests.Session, url: str, lab_account: dict[str, str]
-) -> Callable[[], AbstractContextManager[Load]]:
-    """Keep the service busy for a while, and let no request of it fail."""
+) -> Callable[..., AbstractContextManager[Load]]:
+    """Keep the service busy for a while, and let no request of it fail; options are Load's."""
 
     @contextmanager
-    def load() -> Iterator[Load]:
-        with Load(url, lab_account, str(http.headers["User-Agent"])) as made:
+    def load(**options: Any) -> Iterator[Load]:
+        with Load(url, lab_account, str(http.headers["User-Agent"]), **options) as made:
             yield made
         print(made)
         assert made.failures == []

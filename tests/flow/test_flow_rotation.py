@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import requests
@@ -19,7 +19,9 @@ from stream import Stream, insert_user, once_each, types
 
 from helfy.tokens import InvalidTokenError, Tokens
 
-Loaded = Callable[[], AbstractContextManager[object]]
+Loaded = Callable[..., AbstractContextManager[object]]
+# What starts anew needs a share of the cores: logins would take all of them.
+GENTLE: Final[dict[str, Any]] = {"threads": 2, "pause": 0.1}
 
 PASSWORDS: Final = (
     *("database_api", "database_capture", "database_migrate"),
@@ -132,7 +134,7 @@ def test_all_are_rotated_without_a_failed_request_or_an_ended_session(
     token = asks.login()
     assert signed_by(token, old["token_key"])
     name = stream.person("rotation")
-    with loaded():
+    with loaded(**GENTLE):
         stream.database.sql(insert_user(name))
         run = rotate()
         stream.database.sql(
@@ -183,7 +185,7 @@ def test_one_that_is_cut_off_is_run_again(
 
     old = secrets(api_machine)
     token = asks.login()
-    with loaded():
+    with loaded(**GENTLE):
         heading = "RUNNING HANDLER" if "Restart" in task else "TASK"
         play_until(f"{heading} [{task}", kill, "rotate-secrets")
         halfway = secrets(api_machine)
