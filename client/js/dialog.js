@@ -56,6 +56,7 @@ export async function confirm({ title, text, yes, grave = false, act, signal }) 
   const { button } = busyButton(yes, { class: `button main ${grave ? "grave" : ""}`, type: "button" });
   const slot = h("div", { class: "note slot calm", role: "alert" });
   let given = null;
+  let pending = null;
   const cancel = cancelButton(() => shown.close());
   const shown = open(
     // On what does no harm.
@@ -64,8 +65,15 @@ export async function confirm({ title, text, yes, grave = false, act, signal }) 
     slot,
     h("div", { class: "buttons" }, button, cancel),
   );
-  button.addEventListener("click", async () => {
-    if (button.getAttribute("aria-disabled") === "true") return;
+  button.addEventListener("click", () => {
+    if (button.getAttribute("aria-disabled") !== "true") pending = run();
+  });
+  await shown.closed;
+  // Escape takes nothing back that was sent.
+  await pending;
+  return given;
+
+  async function run() {
     setBusy(button, true);
     try {
       given = await act();
@@ -75,9 +83,7 @@ export async function confirm({ title, text, yes, grave = false, act, signal }) 
     } finally {
       setBusy(button, false);
     }
-  });
-  await shown.closed;
-  return given;
+  }
 
   function tell(error) {
     const { text, tone } = describe(error);

@@ -35,6 +35,8 @@ import { watch } from "./watch.js";
  * @property {() => Promise<void>} onward go where one was going before the password had to be changed
  */
 
+const SCROLLED_MS = 200;
+
 const place = document.getElementById("view");
 const account = document.getElementById("account");
 const pages = document.getElementById("pages");
@@ -46,9 +48,11 @@ let notice = null;
 let me = null;
 /** Where the user was going when the password had to be changed first. */
 let wanted = null;
+let scrolled = null;
 
 async function render() {
   leave.abort();
+  clearTimeout(scrolled);
   const mine = (leave = new AbortController());
   const { path, params } = address();
   const found = match(path);
@@ -218,7 +222,10 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) render();
 });
 history.scrollRestoration = "manual";
-addEventListener("scrollend", () => history.replaceState({ ...history.state, y: scrollY }, ""));
+addEventListener("scroll", () => {
+  clearTimeout(scrolled);
+  scrolled = setTimeout(() => history.replaceState({ ...history.state, y: scrollY }, ""), SCROLLED_MS);
+});
 document.getElementById("skip").addEventListener("click", () => {
   const heading = place.querySelector("h1[tabindex]") ?? place;
   heading.focus();

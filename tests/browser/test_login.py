@@ -3,6 +3,7 @@
 import re
 import uuid
 
+import requests
 from page_steps import (
     Account,
     Snap,
@@ -60,6 +61,26 @@ def test_wrong_password_and_unknown_user_are_told_the_same(
         expect(user_field(page)).to_have_value(user)
     assert page.evaluate("sessionStorage.length") == 0
     snap("login-wrong-password")
+
+
+def test_too_many_tries_are_told_with_the_time_to_wait(
+    page: Page, base_url: str, watch: Watch
+) -> None:
+    watch.expect("status of (401|429)")
+    body = {"usernameOrEmail": f"page-{uuid.uuid4().hex[:10]}", "password": "not a password"}
+    for _ in range(10):
+        assert requests.post(f"{base_url}/login", json=body, timeout=30).status_code == 401
+    page.goto("/")
+    fill(page, body["usernameOrEmail"], body["password"])
+    submit_button(page).click()
+    expect(outcome(page)).to_have_text(
+        re.compile(r"^Too many attempts\. Try again in \d+ seconds?\.$")
+    )
+    first = outcome(page).inner_text()
+    expect(outcome(page)).not_to_have_text(first)
+    expect(outcome(page)).to_have_text(
+        re.compile(r"^Too many attempts\. Try again in \d+ seconds?\.$")
+    )
 
 
 def test_empty_fields_are_named_without_asking_the_api(page: Page, snap: Snap) -> None:

@@ -19,7 +19,6 @@ from helfy.feed.pager import BusyError, KafkaAwayError
 
 log = jsonlog.get(__name__)
 
-POLL_MS: Final = 1000
 BEHIND_POLL_MS: Final = 3000
 RETRY_SECONDS: Final = 2
 
@@ -85,7 +84,7 @@ class Changes(Shape):
     lost: list[LostRecords]
     """What retention took after the cursor `after`."""
     poll_after_ms: int
-    """When to ask again for what is new."""
+    """When to ask again for what is new: the fewer ask, the sooner."""
 
 
 @blueprint.get("/changes", operation_id="listChanges", responses={200: Changes})
@@ -128,7 +127,7 @@ def _answer(feed: Feed, page: Page, following: str | None, older: str | None) ->
             LostRecords(partition=lost.partition, from_=lost.first, to=lost.last)
             for lost in page.lost
         ],
-        poll_after_ms=POLL_MS if state == "live" else BEHIND_POLL_MS,
+        poll_after_ms=feed.pace.next_ms() if state == "live" else BEHIND_POLL_MS,
     )
     response = jsonify(answer.model_dump(mode="json", by_alias=True, exclude={"changes"}))
     # The lines are JSON already: to read and to write them again would cost each viewer.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from helfy.feed.entry import Entry, Span, Wanted
+from helfy.feed.pace import Pace
 from helfy.feed.pager import SPAN_RECORDS, BusyError, KafkaAwayError, Pager, Turn
 from helfy.feed.reader import StreamReader
 
@@ -50,6 +51,7 @@ class Feed:
     def __init__(self, reader: StreamReader, pager: Pager) -> None:
         self.reader = reader
         self.pager = pager
+        self.pace = Pace()
         reader.each_round = pager.tidy
 
     def newest(

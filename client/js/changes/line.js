@@ -57,7 +57,7 @@ export function lineNode({ line }, { fresh = false, opened, say }) {
         ),
         place(change),
       ),
-      h("h3", { class: "change-title", id: `${id}-title` }, ...headline(line)),
+      h("h2", { class: "change-title", id: `${id}-title` }, ...headline(line)),
       told && h("p", { class: "change-told" }, told),
       change?.sql != null ? h("pre", { class: "change-sql", tabindex: "0", "aria-label": "SQL" }, h("code", {}, change.sql)) : null,
       change && values(change),
@@ -108,7 +108,7 @@ function values({ type, data, old, hiddenChange }) {
 }
 
 function pair(column, old, data) {
-  const after = column in (data ?? {}) ? valueNode(data[column]) : h("span", { class: "no-value" }, "gone");
+  const after = column in (data ?? {}) ? valueNode(data[column]) : h("span", { class: "no-value" }, "no longer there");
   return h(
     "div",
     {},

@@ -132,7 +132,8 @@ export function secretText({ type, redacted = [], hiddenChange, old = {} }) {
 export function sentence({ change, lost, reason, length, sha256 }) {
   if (lost) return lostText(lost);
   if (!change) {
-    return `${reason ?? "Its form is unknown."} ${length == null ? "" : `${number(length)} bytes; `}SHA-256 ${shortened(String(sha256), 16)}`;
+    const size = length == null ? "" : ` It has ${number(length)} bytes.`;
+    return `${reason ? `Why: ${reason}.` : "Its form is unknown."}${size} SHA-256 ${shortened(String(sha256), 16)}`;
   }
   if (change.type === "TRUNCATE") return "All its rows were deleted at once.";
   return "";

@@ -27,6 +27,8 @@ export async function changes(context) {
   /** More wait than can be kept: going on begins with the newest. */
   let spilled = false;
   let begun = false;
+  /** What came of a catch-up that goes on: it is shown at once, at its end. */
+  let coming = 0;
   let readOutAt = 0;
 
   const heading = h("h1", { tabindex: "-1" }, "Changes");
@@ -74,11 +76,11 @@ export async function changes(context) {
 
   // What comes
 
-  function take({ changes: lines, older, lost }, after) {
+  function take({ changes: lines, older, lost, more }, after) {
     filters.fail({});
     if (after === null) {
       begun = true;
-      waiting = 0;
+      waiting = coming = 0;
       ledger.clear();
       ledger.append(lines, older ?? null);
       list.show();
@@ -92,15 +94,17 @@ export async function changes(context) {
       waiting += lines.length;
       return showPause();
     }
-    const amount = ledger.add(lines, after, lost);
-    if (amount === 0) return;
+    coming += ledger.add(lines, after, lost);
+    if (held.size === 0) ledger.trim();
+    if (coming === 0 || more) return;
+    const amount = coming;
+    coming = 0;
     if (held.size > 0) {
       list.shift(amount);
       waiting += amount;
       return showPause();
     }
     list.added(amount);
-    ledger.trim();
     showBelow();
     tellNew(amount);
   }
@@ -133,6 +137,7 @@ export async function changes(context) {
   }
 
   function hold(why) {
+    keepComing();
     held.add(why);
     showPause();
   }
@@ -143,7 +148,15 @@ export async function changes(context) {
     else showPause();
   }
 
+  /** What came of a catch-up that goes on waits too. */
+  function keepComing() {
+    list.shift(coming);
+    waiting += coming;
+    coming = 0;
+  }
+
   function goOn() {
+    keepComing();
     held.clear();
     open.clear();
     const far = list.node.getBoundingClientRect().top < 0;
@@ -223,7 +236,10 @@ export async function changes(context) {
 
   /** Nothing is among the newest: there may be something among the older ones. */
   async function lookOn() {
-    if (await fetchOlder()) list.show();
+    if (await fetchOlder()) {
+      coming = 0;
+      list.show();
+    }
     showBelow();
   }
 

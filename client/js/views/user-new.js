@@ -30,7 +30,7 @@ export async function newUser(context) {
     fields: { username, email, role, password: secret, mustChangePassword: must },
     text: "Create user",
     busy: "Creating…",
-    idle: "The account can log in at once.",
+    idle: "The account can log in at once. Its password is not shown again.",
     signal,
     beside: cancel,
     check(values) {
