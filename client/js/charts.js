@@ -36,7 +36,7 @@ let made = 0;
 export function hourChart({ title, series, format = (value) => NUMBER.format(value), lines, legend }) {
   const id = `chart-${(made += 1)}`;
   const sentence = h("p", {});
-  const area = h("div", { class: "chart-area" });
+  const area = h("div", { class: `chart-area${lines ? " with-lines" : ""}` });
   const rows = h("div", { class: "chart-rows" });
   const details = h("details", { class: "chart-table" }, h("summary", {}, "As a table"), rows);
   let minutes = [];

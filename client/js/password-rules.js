@@ -1,7 +1,7 @@
 /** What makes a good password, as far as it can be seen here. The API decides the rest. */
 
-export const SHORTEST = 8;
-export const LONGEST_BYTES = 72;
+const SHORTEST = 8;
+const LONGEST_BYTES = 72;
 
 /**
  * Each rule, and whether this password keeps it.

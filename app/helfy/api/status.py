@@ -174,8 +174,8 @@ def _stream_parts(here: Services) -> list[Part]:
             state, said = silent, "Kafka does not tell" if cut_off else "it has committed nothing"
         else:
             state = "up" if group.well else "down"
-            said = f"{group.lag} records have no line yet, the oldest for "
-            said += f"{group.behind_seconds:.0f} s"
+            count = "1 record has" if group.lag == 1 else f"{group.lag} records have"
+            said = f"{count} no line yet, the oldest for {group.behind_seconds:.0f} s"
             if group.lag == 0:
                 said = "every record has its line"
         parts.append(Part(name="consumer", instance=group.name, state=state, said=said))

@@ -14,7 +14,7 @@ export async function status(context) {
   const heading = h("h1", { tabindex: "-1" }, "Status");
   const overall = h("p", { class: "status-overall", role: "status" });
   const fresh = h("p", { class: "status-fresh" });
-  const parts = h("div", { class: "status-parts" });
+  const parts = h("div", { class: "rows" });
   const shown = numbers();
   const node = h(
     "section",
@@ -73,6 +73,7 @@ export async function status(context) {
     tell(text, tone);
     parts.replaceChildren(partsList(answer.parts));
     shown.show(answer);
+    shown.node.hidden = false;
     fresh.classList.remove("stale");
     fresh.replaceChildren("As of ", h("time", { datetime: answer.at }, clock(answer.at)), ". It renews itself.");
   }
@@ -80,7 +81,8 @@ export async function status(context) {
   function fail(error) {
     const told = describe(error);
     tell(known ? "How it is now is not known" : "How Helfy is could not be loaded", "danger");
-    fresh.classList.add("stale");
+    fresh.classList.toggle("stale", known !== null);
+    shown.node.hidden = known === null;
     fresh.replaceChildren(
       ...(known ? [`${told.text} This is how it was at ${clock(known.at)}. `, again()] : []),
     );
