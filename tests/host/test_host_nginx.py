@@ -128,12 +128,12 @@ def exchange(url: str, sent: bytes) -> bytes:
     """Send bytes and give all that comes back."""
     parts = urlsplit(url)
     address = (parts.hostname or "", parts.port or 80)
-    with socket.create_connection(address, timeout=10) as plain:
-        link = plain
-        if parts.scheme == "https":
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            link = context.wrap_socket(plain)
+    link = socket.create_connection(address, timeout=10)
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        link = context.wrap_socket(link)
+    with link:
         link.sendall(sent)
         pieces = []
         while piece := link.recv(65_536):

@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 export const TYPES = ["INSERT", "UPDATE", "DELETE", "TRUNCATE", "DDL", "SNAPSHOT", "UNDECODABLE"];
 /** The column that the database itself moves with every UPDATE. */
 export const MOVED_BY_ITSELF = "updated_at";
-const LONGEST = 400;
+const LONGEST = 200;
 const NUMBER = new Intl.NumberFormat("en-GB");
 const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
