@@ -9,9 +9,7 @@ import pytest
 import tiup_mirror
 import yaml
 from machine import wait_for
-from tidb_course import FIRST, META, SECOND, UNITS, Cluster, Mirror, refused, succeeded
-
-WHOLE = ("--tags", "common,firewall,tidb_tiup,kafka,ticdc_changefeed")
+from tidb_course import FIRST, META, SECOND, UNITS, WHOLE, Cluster, Mirror, refused, succeeded
 
 
 def test_a_version_that_the_mirror_lacks_is_refused_before_anything_is_touched(

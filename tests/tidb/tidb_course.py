@@ -14,6 +14,8 @@ from machine import Machine
 from plays import Play, play
 
 FIRST, SECOND = tiup_mirror.VERSIONS
+# What of site.yml the two roles need around them.
+WHOLE: Final = ("--tags", "common,firewall,tidb_tiup,kafka,ticdc_changefeed")
 META: Final = "/home/tiup/.tiup/storage/cluster/clusters/helfy/meta.yaml"
 UNITS: Final = ("pd-2379", "tikv-20160", "tidb-4000", "cdc-8300")
 
