@@ -13,13 +13,14 @@ def openings(
     groups: Mapping[str, Sequence[str]],
     hostvars: Mapping[str, Mapping[str, Any]],
     here: str,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Ports with "variable", "port" and "from" (groups, or anyone), as the role firewall has them.
 
     Sources are the addresses of the other hosts in those groups, sorted; none means everybody. A
-    port that no other host needs is left out.
+    port that no other host needs is left out. They come by port, whatever the order they are given
+    in: Ansible's set operations give another one in each run.
     """
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     for port in ports:
         wanted = port.get("from", [])
         hosts = set() if wanted == ANYONE else {h for g in wanted for h in groups.get(g, [])}
@@ -27,7 +28,7 @@ def openings(
         if wanted == ANYONE or sources:
             name = str(port["variable"])
             found.append({"port": int(port["port"]), "name": name, "sources": sources})
-    return found
+    return sorted(found, key=lambda opening: (opening["port"], opening["name"]))
 
 
 class FilterModule:

@@ -30,3 +30,10 @@ def test_the_page_is_for_everybody() -> None:
     page = {"variable": "nginx_port", "port": 8080, "from": "anyone"}
     found = openings([page], GROUPS, HOSTVARS, "three")
     assert found == [{"port": 8080, "name": "nginx_port", "sources": []}]
+
+
+def test_the_order_is_that_of_the_ports_in_each_run() -> None:
+    page = {"variable": "nginx_port", "port": 8080, "from": "anyone"}
+    found = openings([page, SQL], GROUPS, HOSTVARS, "one")
+    assert found == openings([SQL, page], GROUPS, HOSTVARS, "one")
+    assert [opening["port"] for opening in found] == [3306, 8080]
