@@ -11,6 +11,7 @@ from page_accounts import Api, enter
 from page_feed import (
     COMES_MS,
     Sql,
+    bar,
     comes,
     expect_state,
     lines,
@@ -235,7 +236,9 @@ def test_what_the_api_does_not_take_is_said_beside_the_field(
     answer(page, "/changes?*", status=400, body=json.dumps(body))
     enter(page, api.token, "#/changes?key=x")
     expect_state(page, "refused", "Not accepted")
-    expect(page.get_by_text("Key must be shorter.")).to_be_visible()
+    expect(bar(page)).to_contain_text("Look at what is marked above.")
+    expect(page.get_by_text("Key must be shorter.", exact=True)).to_be_visible()
+    expect(filter_field(page, "Key")).to_have_attribute("aria-invalid", "true")
 
 
 def test_pause_counts_what_waits(feed: Page, sql: Sql, artifacts: Path) -> None:

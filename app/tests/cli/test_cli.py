@@ -290,12 +290,12 @@ def test_what_a_terminal_would_obey_is_not_printed(helfy: Helfy, topic: Topic) -
 def test_changes_go_on_until_they_are_interrupted(helfy: Helfy, topic: Topic) -> None:
     topic.write(*(topic.change(row) for row in range(1, 4)))
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "app")}
+    # Where the tests run in a shell's background they ignore SIGINT, and so would what they start.
+    program = ["env", "--default-signal=INT", sys.executable, "-m", "helfy.cli", *helfy.options]
     out = helfy.home / "out"
     with out.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "helfy.cli", *helfy.options, "changes", "-f", "--json", "-n2"],
-            stdout=output,
-            env=environment,
+            [*program, "changes", "-f", "--json", "-n2"], stdout=output, env=environment
         )
     try:
         eventually(lambda: rows(out.read_text()) == [2, 3], "the last ones are shown", 60)

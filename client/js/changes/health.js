@@ -39,7 +39,11 @@ export function health() {
     }
     const [title, said, tone] = SAID[now] ?? SAID.behind;
     if (now === "live" && at < back.until) return { title: "Back", text: back.text, tone, retry: false, changed };
-    if (now === "refused") return { title, text: describe(error).text, tone, retry: false, changed };
+    if (now === "refused") {
+      // What is wrong stands beside the field.
+      const text = error.status === 400 ? "Look at what is marked above." : describe(error).text;
+      return { title, text, tone, retry: false, changed };
+    }
     const lasts = now === "live" ? "" : ` Since ${clock(since)}.`;
     return { title, text: said + lasts, tone, retry: error !== null, changed };
   }
