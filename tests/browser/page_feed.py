@@ -91,7 +91,8 @@ def resume(page: Page) -> Locator:
 def expect_state(page: Page, state: str, title: str, ms: float = COMES_MS) -> None:
     """Wait until the feed is so, and says so in words."""
     expect(bar(page)).to_have_attribute("data-state", state, timeout=ms)
-    expect(bar(page).locator("strong")).to_have_text(title)
+    # Of what is live again it says so for eight seconds first.
+    expect(bar(page).locator("strong")).to_have_text(title, timeout=ms + 10_000)
 
 
 def comes(locator: Locator, ms: float = COMES_MS) -> None:
