@@ -152,6 +152,7 @@ def test_all_are_rotated_without_a_failed_request_or_an_ended_session(
     assert types(once_each(stream.of(name, 90))) == ["INSERT", "UPDATE"]
 
 
+@pytest.mark.long
 def test_a_key_is_dropped_when_no_session_that_it_signed_is_valid_and_the_rest_is_left_alone(
     asks: Asks, api_machine: Machine
 ) -> None:
