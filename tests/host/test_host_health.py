@@ -7,8 +7,7 @@ import time
 from machine import ROOT, Machine, wait_for
 from machines import Machines, inventory
 
-# What is promised on a machine that does nothing else, and what others may take of it meanwhile.
-# Ten on an idle machine; those that tests run on are not.
+# Ten are promised on a machine that does nothing else; those that tests run on do.
 IDLE_SECONDS = 30.0
 
 
