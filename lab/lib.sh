@@ -6,6 +6,8 @@ cache=${HELFY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/helfy}
 logs=$root/.cache/logs
 : "${started:=$(date +%s)}"
 export root cache started
+# Some machines keep Python from storing what it compiled: each task of Ansible would take 20 ms longer.
+unset PYTHONDONTWRITEBYTECODE
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' off=$'\e[0m'

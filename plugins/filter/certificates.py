@@ -6,14 +6,15 @@ import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+# Ansible loads each filter for each task that uses any: cryptography would add 70 ms to all,
+# so it is imported where it is needed.
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _SMALLEST_RSA_BITS = 2048
 _SMALLEST_CURVE_BITS = 256
-_Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 class _ProblemError(Exception):
@@ -46,6 +47,8 @@ def tls_problems(certificate: object, key: object) -> dict[str, str]:
 
 
 def _certificates(path: str) -> list[x509.Certificate]:
+    from cryptography import x509  # noqa: PLC0415
+
     wanted = "Give a file that begins with the server's own certificate."
     try:
         chain = x509.load_pem_x509_certificates(_read(path))
@@ -69,7 +72,10 @@ def _day(certificate: x509.Certificate) -> str:
     return certificate.not_valid_after_utc.date().isoformat()
 
 
-def _key(path: str) -> _Key:
+def _key(path: str) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
     data = _read(path)
     mode = stat.S_IMODE(Path(path).stat().st_mode)
     if mode & stat.S_IRWXO:
@@ -88,7 +94,9 @@ def _key(path: str) -> _Key:
         )
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size < _SMALLEST_CURVE_BITS:
         raise _ProblemError(f"the curve {key.curve.name} is too weak. Give one of P-256 or more.")
-    if not isinstance(key, _Key):
+    if not isinstance(
+        key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    ):
         raise _ProblemError("it is none that TLS can use. Give one of RSA, ECDSA or Ed25519.")
     return key
 

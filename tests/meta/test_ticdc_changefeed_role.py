@@ -16,6 +16,8 @@ import role_docs
 import yaml
 from ticdc_stand_in import StandIn, running
 
+pytestmark = pytest.mark.slow
+
 ROOT = role_docs.ROOT
 WIRING = yaml.safe_load((ROOT / "playbooks/group_vars/all/wiring.yml").read_text())
 GIVEN = {
