@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from helfy.credentials import CREDENTIALS_VARIABLE, ConfigError, credential
 
-__all__ = ["CREDENTIALS_VARIABLE", "ConfigError", "Section", "credential", "load"]
+__all__ = ["CREDENTIALS_VARIABLE", "ConfigError", "Section", "credential", "load", "readable"]
 
 _LONGEST_VALUE = 80
 
@@ -32,6 +32,16 @@ class Section(BaseModel):
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+def readable(value: str) -> str:
+    """Check a setting that names a file; raise ValueError."""
+    try:
+        Path(value).read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"cannot be read ({why}); name a file that can") from None
+    return value
 
 
 def load(path: Path, model: type[SettingsT]) -> SettingsT:

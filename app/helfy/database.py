@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from helfy.config import Section
+from helfy.config import Section, readable
 
 # A refused connection costs nothing. A database gone silent costs a request at most the ping
 # of a pooled connection and then a new connection that is not made, or made and not greeted
@@ -52,6 +52,8 @@ class Database(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 3306
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = "helfy"
     user: Annotated[str, Field(min_length=1, max_length=32)]
+    ca_file: Annotated[str, AfterValidator(readable)] | None = None
+    """Certificates to trust, in PEM form: with it, TLS to a server of this name, or nothing."""
 
 
 class PooledDatabase(Database):
@@ -79,6 +81,9 @@ def connect(
         "write_timeout": read_seconds,
         "init_command": f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}'",
     }
+    if settings.ca_file is not None:
+        arguments |= {"ssl_ca": settings.ca_file, "ssl_verify_cert": True}
+        arguments |= {"ssl_verify_identity": True}
     return create_engine(
         URL.create(
             "mysql+pymysql",

@@ -15,10 +15,14 @@ logging.getLogger("kafka.net.sasl.scram").setLevel(logging.ERROR)
 
 @dataclass(frozen=True, slots=True)
 class KafkaLogin:
-    """An account of Kafka's; the password is not in its repr."""
+    """An account of Kafka's; the password is not in its repr.
+
+    ``ca_file`` has the certificates to trust, in PEM form, where Kafka speaks TLS.
+    """
 
     username: str
     password: str = field(repr=False)
+    ca_file: str | None = None
 
 
 def open_consumer(login: KafkaLogin | None, **configuration: Any) -> Any:
@@ -35,8 +39,10 @@ def security(login: KafkaLogin | None) -> dict[str, str]:
     """Give kafka-python's settings for a login; None is a Kafka that asks for none."""
     if login is None:
         return {}
+    tls = {} if login.ca_file is None else {"ssl_cafile": login.ca_file}
     return {
-        "security_protocol": "SASL_PLAINTEXT",
+        "security_protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
+        **tls,
         "sasl_mechanism": MECHANISM,
         "sasl_plain_username": login.username,
         "sasl_plain_password": login.password,

@@ -28,11 +28,13 @@ class MariaDB:
     """A MariaDB server in a directory of its own, on a free port of 127.0.0.1.
 
     Accounts: ``root`` without a password, ``helfy_api`` and ``helfy_migrate`` with the rights
-    that they have on a VM. Nothing of the host's configuration is read.
+    that they have on a VM. Nothing of the host's configuration is read. With ``certificate``, a
+    file with the key too, it speaks TLS.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, certificate: Path | None = None) -> None:
         self._home = home
+        self._certificate = certificate
         self._binary = _binary()
         self._process: subprocess.Popen[bytes] | None = None
         self.host = "127.0.0.1"
@@ -150,6 +152,11 @@ class MariaDB:
             # A zone that is not ours: whatever is stored must be in UTC all the same.
             "--default-time-zone=+05:30",
             *(["--user=root"] if os.getuid() == 0 else []),
+            *(
+                [f"--ssl-cert={self._certificate}", f"--ssl-key={self._certificate}"]
+                if self._certificate
+                else []
+            ),
         ]
 
 

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import os
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -39,11 +40,15 @@ class LoginRefusedError(LinkError):
 
 @dataclass(frozen=True)
 class Login:
-    """Who logs in, and how: ``mechanism`` is SCRAM or PLAIN."""
+    """Who logs in, and how: ``mechanism`` is SCRAM or PLAIN.
+
+    ``ca_file`` has the certificates to trust where Kafka speaks TLS; without it there is none.
+    """
 
     name: str
     password: str
     mechanism: str = SCRAM
+    ca_file: str = ""
 
 
 class Answer:
@@ -93,6 +98,8 @@ class Link:
         host, _, port = address.rpartition(":")
         with self._faults():
             self._socket = socket.create_connection((host.strip("[]"), int(port)), seconds)
+            if login is not None and login.ca_file:
+                self._socket = _with_tls(self._socket, host.strip("[]"), login.ca_file)
         try:
             if login is not None:
                 self._log_in(login)
@@ -167,6 +174,15 @@ class Link:
         if error:
             raise LinkError(f"{self.address} answers a login with error {error}: {words}")
         return answer.data()
+
+
+def _with_tls(plain: socket.socket, host: str, ca_file: str) -> socket.socket:
+    try:
+        trusting = ssl.create_default_context(cafile=ca_file)
+        return trusting.wrap_socket(plain, server_hostname=host)
+    except BaseException:
+        plain.close()
+        raise
 
 
 def scram_proof(password: str, first: str, nonce: str, told: str) -> tuple[str, bytes]:

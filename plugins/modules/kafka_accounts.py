@@ -59,6 +59,7 @@ options:
       resource: {type: str, required: true, choices: [topic, group, cluster], description: On what.}
       name: {type: str, required: true, description: Its name; kafka-cluster is the cluster.}
       operations: {type: list, elements: str, required: true, description: What, as in Read.}
+  ca_file: {type: str, default: "", description: Certificates to trust where Kafka speaks TLS.}
   wait_seconds: {type: float, default: 60, description: How long Kafka may take to answer.}
 """
 
@@ -69,7 +70,10 @@ KNOWN_SECONDS = 10.0
 def bring(given: dict[str, Any], *, only_plan: bool) -> list[str]:
     """Make it as wanted; say what was changed, or would be. Raises LinkError."""
     deadline = time.monotonic() + given["wait_seconds"]
-    logins = [Login(account["name"], account["password"]) for account in given["accounts"]]
+    logins = [
+        Login(account["name"], account["password"], ca_file=given["ca_file"])
+        for account in given["accounts"]
+    ]
     changed = []
     for number, login in enumerate(logins):
         if _may_log_in(given["brokers"], login, deadline):
@@ -101,7 +105,9 @@ def _may_log_in(brokers: list[str], login: Login, deadline: float) -> bool:
 
 def _set_by_controller(given: dict[str, Any], login: Login, deadline: float) -> None:
     """Ask one controller after the other: only the active one does it."""
-    controller = Login(given["controller_name"], given["controller_password"], PLAIN)
+    controller = Login(
+        given["controller_name"], given["controller_password"], PLAIN, given["ca_file"]
+    )
     last: LinkError = LinkError("there is no controller to ask")
     while True:
         for address in given["controllers"]:
@@ -175,6 +181,7 @@ def main() -> None:
                     "operations": texts | {"choices": sorted(OPERATIONS)},
                 },
             },
+            "ca_file": {"type": "str", "default": ""},
             "wait_seconds": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,

@@ -32,6 +32,7 @@ options:
     default: false
     description: >-
       Whether a topic that is not there is a failure. In a first deployment the broker comes first.
+  ca_file: {type: str, default: "", description: Certificates to trust where Kafka speaks TLS.}
   wait_seconds: {type: float, default: 30, description: How long it may take.}
 """
 
@@ -116,15 +117,17 @@ def main() -> None:
             "password": needed | {"no_log": True},
             "topic": needed,
             "must_exist": {"type": "bool", "default": False},
+            "ca_file": {"type": "str", "default": ""},
             "wait_seconds": {"type": "float", "default": 30.0},
         },
         supports_check_mode=True,
     )
     given = module.params
+    login = Login(given["name"], given["password"], ca_file=given["ca_file"])
     deadline = time.monotonic() + given["wait_seconds"]
     while True:
         try:
-            with Link(given["broker"], Login(given["name"], given["password"])) as link:
+            with Link(given["broker"], login) as link:
                 said = look(link, given["topic"], must_exist=given["must_exist"])
             module.exit_json(changed=False, said=said)
         except (LinkError, UnwellError) as error:

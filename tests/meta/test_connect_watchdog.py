@@ -315,6 +315,20 @@ def checked(settings: cw.Settings, tmp_path: Path, *target: str) -> tuple[int, s
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
+def test_what_was_stored_before_the_process_began_is_no_sign_of_it(
+    settings: cw.Settings, connect: FakeConnect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert connect.offset is not None
+    tool = tmp_path / "systemctl"
+    tool.write_text(f"#!/bin/sh\necho {int((time.monotonic() - 60) * 1e6)}\n")
+    tool.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for age, code in ((30, 0), (90, 1)):
+        then = time.time() - age
+        os.utime(settings.offsets_file, (then, then))
+        assert checked(settings, tmp_path)[0] == code
+
+
 def test_check_says_what_it_found(
     settings: cw.Settings, connect: FakeConnect, tmp_path: Path
 ) -> None:

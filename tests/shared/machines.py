@@ -59,6 +59,7 @@ WANTED: Final = (
     "nginx_tls_port",
     "page_url",
     "secrets_dir",
+    "tls_ca_file",
 )
 _ROLES: Final = ("common", "debezium", "helfy_api", "helfy_consumer", "kafka", "mariadb", "nginx")
 _SSH: Final = {

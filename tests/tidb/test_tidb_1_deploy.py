@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiup_mirror
 import yaml
-from machine import wait_for
+from machine import MachineError, wait_for
 from tidb_course import FIRST, META, SECOND, UNITS, WHOLE, Cluster, Mirror, refused, succeeded
 
 
@@ -153,12 +153,21 @@ def test_root_has_the_generated_password_and_the_others_what_they_need(cluster: 
 
 def test_a_setting_restarts_those_alone_that_read_it(cluster: Cluster) -> None:
     before = cluster.processes()
-    run = succeeded(cluster.site(tidb_tiup_server_configs={"tidb": {"log.level": "warn"}}))
+    # And SQL with TLS, which is settings of the same node.
+    tags = ("--tags", "internal_tls,tidb_tiup")
+    level = {"tidb": {"log.level": "warn"}}
+    run = succeeded(
+        cluster.play("site", *tags, internal_tls_enabled=True, tidb_tiup_server_configs=level)
+    )
     assert "tidb_tiup : Let TiUP do it: reload 192.168.58.10:4000" in run.changed
     after = cluster.processes()
     assert {unit for unit in UNITS if after[unit] != before[unit]} == {"tidb-4000"}
     conf = tomllib.loads(cluster.one.run("cat /opt/tidb/deploy/tidb-4000/conf/tidb.toml"))
     assert conf["log"]["level"] == "warn"
+    ask = "mariadb -BN --ssl-verify-server-cert -e \"SHOW STATUS LIKE 'Ssl_version'\" --ssl-ca="
+    assert "TLSv1.3" in cluster.one.run(f"{ask}/etc/helfy-tls/ca.pem")
+    with pytest.raises(MachineError, match="certificate"):
+        cluster.one.run(f"{ask}/etc/ssl/certs/ca-certificates.crt")
 
 
 def test_a_node_that_is_down_is_named_and_started_again(cluster: Cluster) -> None:

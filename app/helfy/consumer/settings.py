@@ -5,6 +5,7 @@ Keys, with their defaults where there is one::
     [kafka]
     bootstrap_servers = ["127.0.0.1:9092"]
     username = "helfy_consumer"   # who logs in, by SCRAM-SHA-512; without it nobody does
+    ca_file = "/etc/helfy-tls/ca.pem"  # certificates to trust: with it, TLS to the brokers
     topic = "tidb_changes"
     group_id = "helfy-consumer-HOST"
     [journal]
@@ -92,7 +93,7 @@ def cores() -> int:
 def _settings(root: Table, password_file: Path | None) -> Settings:
     root.only("kafka", "journal", "redact", "left_out", "workers", "metrics", "types")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
-    kafka.only("bootstrap_servers", "username", "topic", "group_id")
+    kafka.only("bootstrap_servers", "username", "ca_file", "topic", "group_id")
     journal.only("sync_interval_seconds", "max_line_bytes", "max_value_bytes")
     redact.only("columns")
     workers = root.table("workers")
@@ -118,10 +119,13 @@ def _settings(root: Table, password_file: Path | None) -> Settings:
 
 
 def _login(kafka: Table, password_file: Path | None) -> KafkaLogin | None:
+    ca_file = kafka.file("ca_file")
     if not kafka.has("username"):
+        kafka.only("bootstrap_servers", "topic", "group_id")
         return None
     username = kafka.name("username")
     try:
-        return KafkaLogin(username, credential("kafka_password", password_file))
+        password = credential("kafka_password", password_file)
     except ConfigError as error:
         raise SettingsError(str(error)) from None
+    return KafkaLogin(username, password, ca_file)

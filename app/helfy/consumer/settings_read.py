@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
+from helfy.config import readable
 from helfy.consumer.decode.kinds import KINDS
 
 _SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):([0-9]{1,5})")
@@ -75,6 +76,18 @@ class Table:
         if value is not None and (match is None or not 0 < int(match[1]) <= _MAX_PORT):
             self._refuse(key, "is no address", 'give "HOST:PORT", such as "127.0.0.1:9101"')
         return value if isinstance(value, str) else None
+
+    def file(self, key: str) -> str | None:
+        """Give the path of a file that can be read, None where there is none."""
+        value = self._content.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self._refuse(key, "is no path", "give that of a file")
+        try:
+            return readable(value)
+        except ValueError:
+            self._refuse(key, "cannot be read", "name a file that can, or remove the setting")
 
     def integer(self, key: str, default: int, least: int, most: int) -> int:
         """Give a whole number within bounds."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from helfy.config import Section
+from helfy.config import Section, readable
 from helfy.consumer.settings import LINE_OVERHEAD_BYTES, MIN_LINE_BYTES, SECRET_COLUMNS, Settings
 from helfy.kafka_consumer import KafkaLogin
 
@@ -33,6 +33,8 @@ class Stream(Section):
     ] = ("127.0.0.1:9092",)
     username: _Name | None = None
     """Who logs in to Kafka, by SCRAM-SHA-512; without it nobody does. The password is a secret."""
+    ca_file: Annotated[str, AfterValidator(readable)] | None = None
+    """Certificates to trust, in PEM form: with it, TLS to brokers of these names, or nothing."""
     topic: _Name = "tidb_changes"
     max_silence_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     """Without a record for this long, the stream is ``degraded``."""
@@ -46,10 +48,17 @@ class Stream(Section):
 
     _login: KafkaLogin | None = PrivateAttr(None)
 
+    @model_validator(mode="after")
+    def _tls_has_a_login(self) -> Self:
+        if self.ca_file is not None and self.username is None:
+            raise ValueError("ca_file needs username: give it, or remove ca_file")
+        return self
+
     def with_password(self, password: str) -> Self:
         """Give the same with the password, which no settings file has."""
         copy = self.model_copy()
-        copy._login = None if self.username is None else KafkaLogin(self.username, password)
+        if self.username is not None:
+            copy._login = KafkaLogin(self.username, password, self.ca_file)
         return copy
 
     @property

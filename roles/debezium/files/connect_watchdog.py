@@ -180,7 +180,9 @@ def check(settings: Settings, target: str | None = None) -> str:
         )
     if target is not None:
         return reached(settings, connect, target)
-    if connect.position() is None:
+    # It says RUNNING before it has asked the database and Kafka; what it stored is later.
+    stored, begun = written(settings), begun_at(settings.unit)
+    if connect.position() is None or stored is None or stored <= begun:
         raise UnwellError(
             f"the connector {settings.connector} runs, but has stored no position yet"
         )
@@ -393,6 +395,16 @@ def unit_process(unit: str) -> int:
         return 0
     values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
     return int(values.get("MainPID", 0)) if values.get("ActiveState") == "active" else 0
+
+
+def begun_at(unit: str) -> float:
+    """When a unit's main process began, in seconds since the epoch; 0 where it never did."""
+    shown = ["systemctl", "show", "--property=ExecMainStartTimestampMonotonic", "--value", unit]
+    try:
+        said = subprocess.run(shown, capture_output=True, text=True, check=True, timeout=10).stdout
+        return time.time() - (time.monotonic() - int(said) / 1e6) if int(said) else 0
+    except (subprocess.SubprocessError, OSError, ValueError):
+        return 0
 
 
 def end_process(process: int) -> None:

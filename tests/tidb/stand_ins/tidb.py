@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -23,6 +24,9 @@ from typing import Any, Final
 import serving
 
 COM_QUERY: Final = 3
+# The first packet's length where TLS follows, and the flag that says so, of its second byte.
+SSL_REQUEST: Final = 32
+CLIENT_SSL: Final = 0x08
 _READ: Final = re.compile(rb"SELECT @@GLOBAL\.(tidb_\w+) AS now\s*$", re.IGNORECASE)
 _WRITE: Final = re.compile(rb"SET GLOBAL (tidb_\w+) = (\S+)\s*$", re.IGNORECASE)
 # As TiDB begins: one root, from anywhere, without a password.
@@ -39,7 +43,7 @@ CREATE TABLE stand_in.globals (name VARCHAR(64) PRIMARY KEY, value TEXT);
 class Server:
     """The MariaDB server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, security: dict[str, str]) -> None:
         """Make its data where there is none, and start it."""
         self.socket = folder / "mariadb.sock"
         data, first = folder / "data", folder / "first.sql"
@@ -57,6 +61,11 @@ class Server:
                 *("--proxy-protocol-networks=localhost", "--innodb-buffer-pool-size=16M"),
                 *("--innodb-log-file-size=8M", "--performance-schema=OFF", "--max-connections=200"),
                 *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"),
+                *[
+                    f"--{name}={security[name]}"
+                    for name in ("ssl-cert", "ssl-key")
+                    if name in security
+                ],
                 *more,
             ]
         )
@@ -84,11 +93,22 @@ class Client(socketserver.BaseRequestHandler):
             threading.Thread(target=serving.pump, args=back, daemon=True).start()
             with self.request.makefile("rb") as coming:
                 while head := coming.read(4):
-                    behind.sendall(packet(head, coming.read(int.from_bytes(head[:3], "little"))))
+                    payload = coming.read(int.from_bytes(head[:3], "little"))
+                    behind.sendall(packet(head, payload))
+                    if asks_for_tls(head, payload):
+                        break
+                # Nothing of this is to be understood from here on.
+                while data := coming.read1(65536):
+                    behind.sendall(data)
         except OSError:
             pass
         finally:
             behind.close()
+
+
+def asks_for_tls(head: bytes, payload: bytes) -> bool:
+    """Whether this is a client's first packet, and all that it says is that TLS is to begin."""
+    return head[3] == 1 and len(payload) == SSL_REQUEST and bool(payload[1] & CLIENT_SSL)
 
 
 def packet(head: bytes, payload: bytes) -> bytes:
@@ -130,7 +150,8 @@ def answer(method: str, path: str, _body: Any) -> serving.Answer | None:
 def main(arguments: list[str]) -> None:
     """Run as tidb-server."""
     given = serving.options(arguments)
-    behind = Server(Path.cwd() / "stand-in")
+    security = tomllib.loads(Path(given["config"]).read_text()).get("security", {})
+    behind = Server(Path.cwd() / "stand-in", security)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         behind.process.terminate()
