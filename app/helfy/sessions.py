@@ -16,6 +16,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     and_,
+    bindparam,
     func,
     select,
     update,
@@ -92,6 +93,19 @@ _USER = (
 _WITH_ACTIVITY = sessions.outerjoin(
     session_activity, session_activity.c.session_id == sessions.c.id
 )
+# Made once: each request of a session asks it.
+_GOOD = and_(
+    sessions.c.revoked_at.is_(None),
+    sessions.c.expires_at > bindparam("now"),
+    # Also where the limits are lower now than when it was opened.
+    sessions.c.created_at > bindparam("begun_after"),
+    bindparam("used_after", type_=sessions.c.created_at.type) < _LAST_SEEN,
+)
+_FIND = (
+    select(*_SESSION, *_USER)
+    .select_from(_WITH_ACTIVITY.join(users, users.c.id == sessions.c.user_id))
+    .where(sessions.c.token_hash == bindparam("token_hash"), users.c.status == "active", _GOOD)
+)
 
 
 def find(engine: Engine, session_id: str, rules: Rules) -> ActiveSession | None:
@@ -100,17 +114,9 @@ def find(engine: Engine, session_id: str, rules: Rules) -> ActiveSession | None:
     That it was used is noted, where the last note is a minute old.
     """
     now = datetime.now(UTC)
-    query = (
-        select(*_SESSION, *_USER)
-        .select_from(_WITH_ACTIVITY.join(users, users.c.id == sessions.c.user_id))
-        .where(
-            sessions.c.token_hash == fingerprint(session_id),
-            users.c.status == "active",
-            _good(rules, now),
-        )
-    )
+    values = {"token_hash": fingerprint(session_id), **_bounds(rules, now)}
     with engine.connect() as connection:
-        row = connection.execute(query).one_or_none()
+        row = connection.execute(_FIND, values).one_or_none()
         if row is None:
             return None
         found = ActiveSession(**_in_utc(row._mapping))
@@ -134,7 +140,7 @@ def page(
     query: Select[Any] = (
         select(*_SESSION)
         .select_from(_WITH_ACTIVITY)
-        .where(sessions.c.user_id == user_id, _good(rules, datetime.now(UTC)))
+        .where(sessions.c.user_id == user_id, _GOOD)
         .order_by(*(column.desc() for column in order))
         .limit(limit + 1)
     )
@@ -150,16 +156,16 @@ def page(
                 (sessions.c.created_at < created_at)
                 | ((sessions.c.created_at == created_at) & (sessions.c.id < id_))
             )
-        rows = connection.execute(query).all()
+        rows = connection.execute(query, _bounds(rules, datetime.now(UTC))).all()
     items = [Session(**_in_utc(row._mapping)) for row in rows[:limit]]
     return Page(items, items[-1].id if len(rows) > limit else None)
 
 
 def count(engine: Engine, rules: Rules) -> int:
     """Return how many sessions are good now."""
-    query = select(func.count()).select_from(_WITH_ACTIVITY).where(_good(rules, datetime.now(UTC)))
+    query = select(func.count()).select_from(_WITH_ACTIVITY).where(_GOOD)
     with engine.connect() as connection:
-        return connection.execute(query).scalar_one()
+        return connection.execute(query, _bounds(rules, datetime.now(UTC))).scalar_one()
 
 
 def end(engine: Engine, row_id: int, user_id: int | None = None) -> bool:
@@ -191,14 +197,9 @@ def _end(connection: Connection, which: ColumnElement[bool], user_id: int | None
     return connection.execute(statement).rowcount
 
 
-def _good(rules: Rules, now: datetime) -> ColumnElement[bool]:
-    return and_(
-        sessions.c.revoked_at.is_(None),
-        sessions.c.expires_at > now,
-        # Also where the limits are lower now than when it was opened.
-        sessions.c.created_at > now - rules.lifetime,
-        now - rules.idle < _LAST_SEEN,
-    )
+def _bounds(rules: Rules, now: datetime) -> dict[str, datetime]:
+    """Give the values that ``_GOOD`` compares with."""
+    return {"now": now, "begun_after": now - rules.lifetime, "used_after": now - rules.idle}
 
 
 def _note(connection: Connection, row_id: int, now: datetime) -> None:
