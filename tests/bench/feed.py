@@ -26,7 +26,7 @@ from machine import Machine
 from machines import Machines
 from trust import trust
 
-SLOWER_BY: Final = 1.3
+SLOWER_BY: Final = 1.15
 SEEN_SECONDS: Final = 1.0
 
 

@@ -12,6 +12,7 @@ from plays import Play, play
 from stream import Stream
 
 ON: Final = ("-e", '{"internal_tls_enabled": true}')
+EXPECTED: Final = {"mariadb : Configure MariaDB", "kafka : Configure Kafka"}
 PLACE: Final = "/etc/helfy-tls"
 # A handshake with whatever listens there, by the authority's certificate alone.
 HANDSHAKE: Final = """
@@ -79,24 +80,35 @@ def _stream(consumer_machine: Machine, database_machine: Machine, run_id: str) -
 def test_one_variable_switches_it_on_and_off(
     off: Machine, stream: Stream, http: requests.Session, url: str, lab_account: dict[str, str]
 ) -> None:
-    rehearsed = run("--check", *ON)
-    expected = {"mariadb : Configure MariaDB", "kafka : Configure Kafka"}
-    assert rehearsed.changed >= expected, "the rehearsal tells what is to come"
     done = run("-vvv", *ON)
-    assert done.changed >= expected
+    assert done.changed >= EXPECTED
     check_that_nobody_gets_by_it(off)
     check_that_keys_stay_secret(off, done)
     check_that_changes_arrive(stream, http, url, lab_account)
-    health = play("health", *ON)
+    health = play("health", "-v", *ON)
     assert health.code == 0
     assert "between the parts; the certificate is good until" in health.output
-    assert run(*ON).changed == set()
 
-    back = run()
-    assert back.changed >= expected
+    assert run().changed >= EXPECTED
     assert off.attempt(f"test -e {PLACE}").returncode == 1, "no key is left behind"
     assert "tidb_changes" in str(kafka_says(off, kafka_login(off)))
     check_that_changes_arrive(stream, http, url, lab_account)
+
+
+@pytest.mark.long
+def test_it_is_foretold_done_once_and_done_again_near_the_end(off: Machine) -> None:
+    rehearsed = run("--check", *ON)
+    assert rehearsed.changed >= EXPECTED
+    run(*ON)
+    assert run(*ON).changed == set()
+    assert run("--check", *ON).changed == set()
+    first = off.run(f"openssl x509 -in {PLACE}/host.pem")
+    # As if its end were nearer than that.
+    renewed = run(*ON, "-e", "__internal_tls_renew_days=400")
+    assert {"mariadb : Restart MariaDB", "kafka : Restart Kafka"} <= renewed.changed
+    assert off.run(f"openssl x509 -in {PLACE}/host.pem") != first
+    check_that_nobody_gets_by_it(off)
+    run()
     assert run().changed == set()
 
 
