@@ -117,6 +117,8 @@ def test_settings_are_frozen_and_hide_their_secrets(file: Path) -> None:
         ('[stream]\nleft_out = {users = ["a"]}\n', "stream.left_out"),
         ('[stream]\nconsumer_groups = ["a b"]\n', "stream.consumer_groups.0"),
         ('[server]\nprocesses = ["8001"]\n', 'server.processes.0 = "8001": must be host:port'),
+        ('[stream]\nca_file = "/no/ca.pem"\n', 'stream.ca_file = "/no/ca.pem": cannot be read'),
+        ('[stream]\nca_file = "/dev/null"\n', "ca_file needs username"),
         ('[stream]\ntopic = "a b"\n', 'stream.topic = "a b": '),
         ("[stream]\nmax_silence_seconds = 1.5\n", "stream.max_silence_seconds = 1.5: must be"),
         ("x", "is not TOML"),
@@ -157,6 +159,9 @@ def test_a_login_to_kafka(file: Path, tmp_path: Path) -> None:
     (tmp_path / "kafka_password").write_text("pw-of-the-feed\n")
     settings = load_settings(file)
     assert settings.stream.login == KafkaLogin("helfy_feed", "pw-of-the-feed")
+    file.write_text(MINIMAL + f'[stream]\nusername = "helfy_feed"\nca_file = "{file}"\n')
+    login = load_settings(file).stream.login
+    assert login == KafkaLogin("helfy_feed", "pw-of-the-feed", str(file))
     assert "pw-of-the-feed" not in repr(settings)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from helfy.consumer.__main__ import main, member
 from helfy.consumer.settings import SettingsError, load
-from helfy.kafka_consumer import KafkaLogin
+from helfy.kafka_consumer import KafkaLogin, security
 
 KAFKA = """
 [kafka]
@@ -63,6 +63,18 @@ def test_a_login_to_kafka(path: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "another").write_text("pw-of-another")
     assert load(path, tmp_path / "another").login == KafkaLogin("helfy_consumer", "pw-of-another")
     assert "pw-of" not in repr(load(path))
+    ca_file = tmp_path / "ca.pem"
+    path.write_text(KAFKA + f'username = "helfy_consumer"\nca_file = "{ca_file}"\n')
+    with pytest.raises(SettingsError, match=r"ca_file = .* cannot be read: name a file that can"):
+        load(path)
+    ca_file.touch()
+    login = load(path).login
+    assert login == KafkaLogin("helfy_consumer", "pw-of-the-consumer", str(ca_file))
+    asked = security(login)
+    assert (asked["security_protocol"], asked["ssl_cafile"]) == ("SASL_SSL", str(ca_file))
+    path.write_text(KAFKA + f'ca_file = "{ca_file}"\n')
+    with pytest.raises(SettingsError, match=r"ca_file = .* is not known"):
+        load(path)
     path.write_text(KAFKA + 'username = ""\n')
     with pytest.raises(SettingsError, match="username = '' is no name"):
         load(path)
