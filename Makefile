@@ -2,7 +2,7 @@
 # TIDB_TIUP_MIRROR=http://HOST:PORT, a mirror of TiUP's other than the official one.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench bench-feed bench-login
+.PHONY: audit help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench bench-feed bench-login
 export PROFILE PROVIDER PARTITIONS TIDB_TIUP_MIRROR
 
 venv := .venv/bin
@@ -38,6 +38,8 @@ test-all: ## everything: that, what is too long for CI, and the faults
 	@lab/setup test && tests/run all
 test-faults: ## break a VM of its own in each way, and write docs/reliability.md; PARTITIONS=3 for three
 	@lab/setup test && tests/run faults
+audit: ## say what is known to be broken of what others wrote; AUDIT_URL=URL of another service than OSV's
+	@lab/setup control && lab/audit
 docs: ## write the roles' READMEs from their argument specs
 	@lab/setup test && $(venv)/python tests/meta/role_docs.py
 bench: ## measure the lab: commit to line, memory, first view of the page

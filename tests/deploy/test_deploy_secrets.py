@@ -16,10 +16,11 @@ def secrets_of(machine: Machine, database: Machine) -> dict[str, str]:
     found = {
         # Former keys have a line each, a time before the key.
         f"{file.name} {number}" if number else file.name: line.split()[-1]
-        for file in folder.iterdir()
+        for file in folder.rglob("*")
+        # Kafka calls the one an id and shows it to everybody; certificates are for everybody.
+        if file.is_file() and file.name != "kafka_cluster_id" and file.suffix != ".pem"
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines())
-        # Kafka calls this one an id and shows it to everybody.
-        if file.name != "kafka_cluster_id"
+        if not line.startswith("-----")
     }
     hashes = database.sql("SELECT username, password_hash FROM users")
     assert len(found) >= 4
