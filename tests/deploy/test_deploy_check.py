@@ -25,10 +25,11 @@ FILES: Final = {"/etc/helfy/api.toml", "/etc/nginx/nginx.conf"}
 ONLY_SKIPPED_IN_CHECK_MODE: Final = {"debezium : Unpack the plugin"}
 # On a new one, those that work with software that is not there yet: all of these files …
 WITH_SOFTWARE: Final = ("run", "restart", "health", "accounts", "passwords", "database", "topic")
-# … and archives again, what is made of their contents, and the remains of a machine that died.
+# … archives again, what is made of their contents, a package's folder, and what a dead machine left.
 ALSO_SKIPPED_ON_A_NEW_MACHINE: Final = ONLY_SKIPPED_IN_CHECK_MODE | {
     "common : Finish it",
     "debezium : Install the plugin's archive",
+    "helfy_api : Complete the command",
     "helfy_release : Compile its modules",
     "helfy_release : Install the release",
     "kafka : Format the data folder",
