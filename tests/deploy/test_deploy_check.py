@@ -25,7 +25,7 @@ FILES: Final = {"/etc/helfy/api.toml", "/etc/nginx/nginx.conf"}
 ONLY_SKIPPED_IN_CHECK_MODE: Final = {"debezium : Unpack the plugin"}
 # On a new one, those that work with software that is not there yet: all of these files …
 WITH_SOFTWARE: Final = ("run", "restart", "health", "accounts", "passwords", "database", "topic")
-# … archives again, what is made of their contents, a package's folder, and a dead machine's remains.
+# … archives again, what is made of what they have, a package's folder, a dead machine's remains.
 ALSO_SKIPPED_ON_A_NEW_MACHINE: Final = ONLY_SKIPPED_IN_CHECK_MODE | {
     "common : Finish it",
     "debezium : Install the plugin's archive",
