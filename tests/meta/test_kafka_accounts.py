@@ -67,6 +67,7 @@ def bring(
             *({"name": name, "password": password} for name, password in named.items()),
         ],
         "rights": rights,
+        "ca_file": "",
         "wait_seconds": 20.0,
     }
     changed: list[str] = accounts.bring(given, only_plan=only_plan)

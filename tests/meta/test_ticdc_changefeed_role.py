@@ -30,6 +30,7 @@ GIVEN = {
     "capture_ignored_tables": WIRING["capture_ignored_tables"],
     "preflight_units": ["cdc-8300.service"],
     "secret_kafka_capture": "password/of=capture&more",
+    "tls_ca_file": "/etc/helfy-tls/ca.pem",
     "ticdc_changefeed_wait_seconds": 1,
 }
 
@@ -86,6 +87,8 @@ def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
         "sasl-mechanism": ["SCRAM-SHA-512"],
         "sasl-user": ["helfy_capture"],
         "sasl-password": [GIVEN["secret_kafka_capture"]],
+        "enable-tls": ["true"],
+        "ca": [GIVEN["tls_ca_file"]],
     }
     config = ticdc.feed["config"]
     assert config["ignore_ineligible_table"] is True
