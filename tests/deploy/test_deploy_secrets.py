@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from kept_secrets import kept_secrets
 from machine import Machine
 from plays import Play
 
@@ -12,20 +13,9 @@ pytestmark = pytest.mark.long
 
 def secrets_of(machine: Machine, database: Machine) -> dict[str, str]:
     """The secrets that the control machine made, and the hashes in the database, by name."""
-    folder = Path(machine.vars["secrets_dir"])
-    found = {
-        # Former keys have a line each, a time before the key.
-        f"{file.name} {number}" if number else file.name: line.split()[-1]
-        for file in folder.rglob("*")
-        # Kafka calls the one an id and shows it to everybody; certificates are for everybody.
-        if file.is_file() and file.name != "kafka_cluster_id" and file.suffix != ".pem"
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines())
-        if not line.startswith("-----")
-    }
     hashes = database.sql("SELECT username, password_hash FROM users")
-    assert len(found) >= 4
     assert hashes
-    return found | {f"the hash of {name}": text for name, text in hashes}
+    return kept_secrets(machine) | {f"the hash of {name}": text for name, text in hashes}
 
 
 def told(secrets: dict[str, str], text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from kept_secrets import kept_secrets
 from machine import Machine
 
 # Everything that Helfy or its deployment writes to; the kernel's own, and /usr, have no such.
@@ -12,16 +13,7 @@ SHORTEST = 16
 
 def secrets_of(machine: Machine) -> dict[str, str]:
     """The secrets that the control machine made, by name."""
-    folder = Path(machine.vars["secrets_dir"])
-    found = {
-        # Former keys have a line each, a time before the key.
-        f"{file.name} {number}" if number else file.name: line.split()[-1]
-        for file in folder.iterdir()
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines())
-        # Kafka calls this one an id and shows it to everybody.
-        if file.name != "kafka_cluster_id"
-    }
-    assert found, f"no secrets in {folder}"
+    found = kept_secrets(machine)
     assert all(len(secret) >= SHORTEST for secret in found.values()), "too short to search for"
     return found
 
@@ -37,8 +29,10 @@ def names_in(machine: Machine, text: str) -> list[str]:
 def test_the_control_machine_keeps_them_to_itself(machine: Machine) -> None:
     folder = Path(machine.vars["secrets_dir"])
     assert folder.stat().st_mode & 0o777 == 0o700
-    for file in folder.iterdir():
-        assert file.stat().st_mode & 0o777 == 0o600, file.name
+    for path in folder.rglob("*"):
+        # Certificates are for everybody, but the folder that they are in is not.
+        wanted = 0o700 if path.is_dir() else 0o644 if path.suffix == ".pem" else 0o600
+        assert path.stat().st_mode & 0o777 == wanted, path.name
 
 
 def test_configuration_is_not_for_everybody(machine: Machine) -> None:
