@@ -1,6 +1,7 @@
 """TLS between the parts is switched on and off by one variable, and nobody gets by it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -9,6 +10,7 @@ from cryptography import x509
 from kafka_login import kafka_login
 from machine import Machine, MachineError
 from plays import Play, play
+from release import copy_release
 from stream import Stream
 
 ON: Final = ("-e", '{"internal_tls_enabled": true}')
@@ -39,9 +41,9 @@ else:
 """
 
 
-def run(*arguments: str) -> Play:
-    """Deploy it all."""
-    done = play("site", "--diff", *arguments)
+def run(*arguments: str, playbook: str = "site") -> Play:
+    """Deploy it all, or what another playbook does."""
+    done = play(playbook, "--diff", *arguments)
     assert done.code == 0, done.output[-6000:]
     return done
 
@@ -77,14 +79,32 @@ def _stream(consumer_machine: Machine, database_machine: Machine, run_id: str) -
     return Stream(consumer_machine, database_machine, run_id)
 
 
+@pytest.fixture
+def check_that_changes_arrive(
+    stream: Stream, http: requests.Session, url: str, lab_account: dict[str, str]
+) -> Callable[[], None]:
+    """Check that a login through the page has its session, and its line."""
+
+    def check() -> None:
+        stream.forget()
+        body = {"usernameOrEmail": lab_account["username"], "password": lab_account["password"]}
+        answer = http.post(f"{url}/login", json=body, timeout=30)
+        headers = {"x-auth-token": answer.json()["token"]}
+        assert http.get(f"{url}/profile", headers=headers, timeout=30).status_code == 200
+        found = [(line["change"]["type"], line["change"]["table"]) for line in stream.settled(60)]
+        assert ("INSERT", "sessions") in found
+
+    return check
+
+
 def test_one_variable_switches_it_on_and_off(
-    off: Machine, stream: Stream, http: requests.Session, url: str, lab_account: dict[str, str]
+    off: Machine, check_that_changes_arrive: Callable[[], None]
 ) -> None:
     done = run("-vvv", *ON)
     assert done.changed >= EXPECTED
     check_that_nobody_gets_by_it(off)
     check_that_keys_stay_secret(off, done)
-    check_that_changes_arrive(stream, http, url, lab_account)
+    check_that_changes_arrive()
     health = play("health", "-v", *ON)
     assert health.code == 0
     assert "between the parts; the certificate is good until" in health.output
@@ -92,7 +112,7 @@ def test_one_variable_switches_it_on_and_off(
     assert run().changed >= EXPECTED
     assert off.attempt(f"test -e {PLACE}").returncode == 1, "no key is left behind"
     assert "tidb_changes" in str(kafka_says(off, kafka_login(off)))
-    check_that_changes_arrive(stream, http, url, lab_account)
+    check_that_changes_arrive()
 
 
 @pytest.mark.long
@@ -110,6 +130,19 @@ def test_it_is_foretold_done_once_and_done_again_near_the_end(off: Machine) -> N
     check_that_nobody_gets_by_it(off)
     run()
     assert run().changed == set()
+
+
+@pytest.mark.long
+def test_secrets_and_releases_are_renewed_with_it(
+    off: Machine, check_that_changes_arrive: Callable[[], None], tmp_path: Path
+) -> None:
+    run(*ON)
+    other = ("-e", f"helfy_release_project={copy_release(tmp_path, '0.1.6666')}")
+    for playbook, *more in (("rotate-secrets",), ("deploy", *other), ("rollback",)):
+        run(*ON, *more, playbook=playbook)
+        check_that_nobody_gets_by_it(off)
+        check_that_changes_arrive()
+    assert run(*ON).changed == set()
 
 
 def check_that_nobody_gets_by_it(machine: Machine) -> None:
@@ -145,16 +178,3 @@ def check_that_keys_stay_secret(machine: Machine, done: Play) -> None:
     addresses = {str(each) for each in names.get_values_for_type(x509.IPAddress)}
     assert {machine.address, "127.0.0.1"} <= addresses
     assert machine.name in names.get_values_for_type(x509.DNSName)
-
-
-def check_that_changes_arrive(
-    stream: Stream, http: requests.Session, url: str, lab_account: dict[str, str]
-) -> None:
-    """From a login through the page, and from SQL, to their lines."""
-    stream.forget()
-    body = {"usernameOrEmail": lab_account["username"], "password": lab_account["password"]}
-    answer = http.post(f"{url}/login", json=body, timeout=30)
-    headers = {"x-auth-token": answer.json()["token"]}
-    assert http.get(f"{url}/profile", headers=headers, timeout=30).status_code == 200
-    found = [(line["change"]["type"], line["change"]["table"]) for line in stream.settled(60)]
-    assert ("INSERT", "sessions") in found

@@ -1,18 +1,18 @@
 """A release rolled through, one that cannot start, and the way back: no request fails."""
 
 import os
-import re
-import shutil
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 from load import Load
-from machine import ROOT, Machine
+from machine import Machine
 from plays import play, play_until
+from release import copy_release
 
 Copy = Callable[..., Path]
 
@@ -42,23 +42,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Copy:
-    """Copy what a release is made of: a version of its own, and more in one of its modules."""
-
-    def make(version: str, more: str = "", module: str = "api/__init__") -> Path:
-        project = tmp_path / version
-        skip = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "app/helfy", project / "app/helfy", ignore=skip)
-        shutil.copytree(ROOT / "client", project / "client")
-        (project / "requirements").mkdir()
-        shutil.copy(ROOT / "requirements/app.txt", project / "requirements")
-        settings = (ROOT / "pyproject.toml").read_text()
-        settings = re.sub(r'(?m)^version = ".*"', f'version = "{version}"', settings)
-        (project / "pyproject.toml").write_text(settings)
-        with (project / f"app/helfy/{module}.py").open("a") as file:
-            file.write(more)
-        return project
-
-    return make
+    return partial(copy_release, tmp_path)
 
 
 def test_a_release_is_rolled_through_and_back(
