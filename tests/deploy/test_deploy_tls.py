@@ -8,16 +8,13 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 import pytest
+import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 from machine import Machine
 from plays import Play, play
 from reach import reached
@@ -173,48 +170,32 @@ PUBLIC: Final = (
 
 
 def pair(folder: Path, address: str) -> tuple[str, str]:
-    """Make a certificate of one's own for an address, and its key; give both as text."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=90))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-    (folder / "own.pem").write_text(pem)
+    """Make a certificate of one's own for an address, and its key.
+
+    Give the certificate of who vouches for it, and the key, as text.
+    """
+    authority = trustme.CA()
+    made = authority.issue_cert(address)
+    for blob in made.cert_chain_pems:
+        blob.write_to_path(folder / "own.pem")
     (folder / "own.key").touch(mode=0o600)
-    (folder / "own.key").write_text(secret)
-    return pem, secret
+    made.private_key_pem.write_to_path(folder / "own.key")
+    return authority.cert_pem.bytes().decode(), made.private_key_pem.bytes().decode()
 
 
 @pytest.mark.long
 def test_ones_own_certificate(page: Machine, tmp_path: Path) -> None:
-    pem, secret = pair(tmp_path, page.address)
+    vouching, secret = pair(tmp_path, page.address)
     files = {f"nginx_tls_{kind}": str(tmp_path / f"own.{end}") for kind, end in FILES.items()}
     own = ("-e", json.dumps({"nginx_tls": "own", **files}))
     url = f"https://{page.address}:{page.vars['nginx_tls_port']}"
     first = run("-vvv", *own)
     body = secret.splitlines()[1]
     assert body not in first.output, "the key is on nobody's screen"
-    status, headers, _ = ask(f"{url}/health/ready", trusted=pem)
+    status, headers, _ = ask(f"{url}/health/ready", trusted=vouching)
     assert status == 200
     assert headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
-    assert "strict-transport-security" in ask(f"{url}/no-such-page", trusted=pem)[1]
+    assert "strict-transport-security" in ask(f"{url}/no-such-page", trusted=vouching)[1]
     check_http_only_redirects(page)
     assert page.run(f"stat -c '%a %U' {FOLDER}/own.key").split() == ["600", "root"]
     assert run(*own).changed == set()

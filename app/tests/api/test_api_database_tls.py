@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from authority import Authority
+import trustme
 from mariadb_server import API_PASSWORD, MariaDB
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import text
@@ -25,13 +25,33 @@ def _home() -> Iterator[Path]:
 
 
 @pytest.fixture(name="authority", scope="module")
-def _authority(home: Path) -> Authority:
-    return Authority(home)
+def _authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(name="ca_file", scope="module")
+def _ca_file(home: Path, authority: trustme.CA) -> Path:
+    return ca_file_of(authority, home)
+
+
+def ca_file_of(authority: trustme.CA, folder: Path) -> Path:
+    """Write an authority's certificate into a folder; give the file."""
+    file = folder / "ca.pem"
+    authority.cert_pem.write_to_path(file)
+    return file
+
+
+def vouch(authority: trustme.CA, folder: Path, address: str) -> Path:
+    """Write a key and a certificate for an address into a folder; give the file that has both."""
+    file = folder / "server.pem"
+    file.touch(mode=0o600)
+    authority.issue_cert(address).private_key_and_cert_chain_pem.write_to_path(file)
+    return file
 
 
 @pytest.fixture(name="server", scope="module")
-def _server(home: Path, authority: Authority) -> Iterator[MariaDB]:
-    server = MariaDB(home, authority.vouch("127.0.0.1"))
+def _server(home: Path, authority: trustme.CA) -> Iterator[MariaDB]:
+    server = MariaDB(home, vouch(authority, home, "127.0.0.1"))
     try:
         server.install()
         server.start()
@@ -57,28 +77,30 @@ def cipher(server: MariaDB, ca_file: Path) -> str:
         engine.dispose()
 
 
-def test_with_whom_the_authority_vouches_for(server: MariaDB, authority: Authority) -> None:
-    assert cipher(server, authority.file).startswith("TLS_")
+def test_with_whom_the_authority_vouches_for(server: MariaDB, ca_file: Path) -> None:
+    assert cipher(server, ca_file).startswith("TLS_")
 
 
 def test_not_with_whom_another_authority_vouches_for(server: MariaDB, tmp_path: Path) -> None:
     with pytest.raises(UNAVAILABLE, match="CERTIFICATE_VERIFY_FAILED") as refused:
-        cipher(server, Authority(tmp_path).file)
+        cipher(server, ca_file_of(trustme.CA(), tmp_path))
     assert error_code(refused.value) == CANNOT_CONNECT
 
 
-def test_not_with_a_certificate_for_another_address(server: MariaDB, authority: Authority) -> None:
+def test_not_with_a_certificate_for_another_address(
+    server: MariaDB, authority: trustme.CA, ca_file: Path
+) -> None:
     home = Path(tempfile.mkdtemp(prefix="helfy-mariadb-"))
-    other = MariaDB(home, authority.vouch("192.0.2.1"))
+    other = MariaDB(home, vouch(authority, home, "192.0.2.1"))
     try:
         other.install()
         other.start()
         with pytest.raises(UNAVAILABLE, match="CERTIFICATE_VERIFY_FAILED"):
-            cipher(other, authority.file)
+            cipher(other, ca_file)
     finally:
         other.stop()
         shutil.rmtree(home)
-    assert cipher(server, authority.file)
+    assert cipher(server, ca_file)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
