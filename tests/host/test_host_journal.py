@@ -50,11 +50,11 @@ def test_who_logs_in_reads_the_record_without_more_rights(consumer_machine: Mach
     assert consumer_machine.run(command, root=False).strip()
 
 
-def test_no_service_of_ours_may_lose_lines(consumer_machine: Machine) -> None:
+def test_the_consumer_may_lose_no_line(consumer_machine: Machine) -> None:
     shown = consumer_machine.run(
-        "systemctl show --property=LogRateLimitIntervalUSec 'helfy-api@*' helfy-consumer | sort -u"
+        "systemctl show --property=LogRateLimitIntervalUSec helfy-consumer"
     )
-    [limit] = shown.split()
+    limit = shown.strip()
     # More in a second than journald lets through in half a minute, wherever its limit stands.
     unit = f"flood-{uuid.uuid4().hex[:8]}"
     consumer_machine.run(

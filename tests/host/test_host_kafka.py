@@ -104,3 +104,16 @@ print(urllib.request.urlopen("http://127.0.0.1:{port}/connectors/{name}/status")
     status = capture_machine.python(program)
     assert status["connector"]["state"] == "RUNNING"
     assert [task["state"] for task in status["tasks"]] == ["RUNNING"]
+
+
+@pytest.mark.parametrize(("account", "end"), [("kafka-connect", "let in"), ("nobody", "refused")])
+def test_its_interface_is_for_root_and_its_own_account(
+    capture_machine: Machine, account: str, end: str
+) -> None:
+    """It asks for no password, and has what it knows validated: whoever reaches it reads those."""
+    port = capture_machine.vars["debezium_rest_port"]
+    said = capture_machine.run(
+        f"setpriv --reuid={account} --clear-groups bash -c "
+        f"'exec 3<>/dev/tcp/127.0.0.1/{port} && echo let in' 2>/dev/null || echo refused"
+    )
+    assert said.strip() == end

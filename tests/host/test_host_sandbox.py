@@ -85,10 +85,12 @@ def test_they_write_and_reach_nothing_that_is_not_theirs(machine: Machine) -> No
         pytest.skip("neither the API nor the consumer is here")
     here = control_address(machine)
     broker, _, port = machine.vars["kafka_bootstrap_servers"][0].rpartition(":")
+    # On loopback they reach what listens there; not what asks for no password.
+    connect = ("127.0.0.1", machine.vars["debezium_rest_port"])
     with listening(here) as foreign:
         given: dict[str, Any] = {
             "folders": [STATE, *FOLDERS],
-            "addresses": [(broker, int(port)), (here, foreign), (machine.address, 22)],
+            "addresses": [(broker, int(port)), (here, foreign), (machine.address, 22), connect],
         }
         stranger, ssh = f"{here}:{foreign}", f"{machine.address}:22"
         # Else what follows would prove nothing.
@@ -102,12 +104,14 @@ def test_they_write_and_reach_nothing_that_is_not_theirs(machine: Machine) -> No
         writable = {folder for folder in FOLDERS if free[folder] == "done"}
         assert writable >= {"/etc", "/opt/helfy", "/root", "/var/lib", "/var/lib/kafka", "/run"}
         assert (free[stranger], free[ssh]) == ("done", "done")
+        assert ("debezium" not in machine.groups) or free["{}:{}".format(*connect)] == "done"
         for unit in {units[0], units[-1]}:
             ends = run_in_sandbox(machine, unit, PROBE, given)
             assert ends[STATE] == "done", f"{unit}: {ends}"
             refused = {ends[folder] for folder in FOLDERS}
             assert refused <= {"EROFS", "EACCES", "ENOENT", "EPERM"}, f"{unit}: {ends}"
             assert ends[f"{broker}:{port}"] == "done", f"{unit}: {ends}"
+            assert ends["{}:{}".format(*connect)] == "ECONNREFUSED", f"{unit}: {ends}"
             # With several machines the API may talk to its own, where its health is asked for.
             alone = machine.vars["helfy_api_listen_address"].startswith("127.")
             for address in (stranger, ssh) if alone else (stranger,):
