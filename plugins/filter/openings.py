@@ -16,6 +16,7 @@ def openings(
 ) -> list[dict[str, Any]]:
     """Ports with "variable", "port" and "from" (groups, or anyone), as the role firewall has them.
 
+    "connections" is passed on, where there is one: how many of one address there may be at once.
     Sources are the addresses of the other hosts in those groups, sorted; none means everybody. A
     port that no other host needs is left out. They come by port, whatever the order they are given
     in: Ansible's set operations give another one in each run.
@@ -27,7 +28,10 @@ def openings(
         sources = sorted({str(hostvars[host]["ansible_host"]) for host in hosts - {here}})
         if wanted == ANYONE or sources:
             name = str(port["variable"])
-            found.append({"port": int(port["port"]), "name": name, "sources": sources})
+            opening = {"port": int(port["port"]), "name": name, "sources": sources}
+            if "connections" in port:
+                opening["connections"] = int(port["connections"])
+            found.append(opening)
     return sorted(found, key=lambda opening: (opening["port"], opening["name"]))
 
 

@@ -1,6 +1,9 @@
 """Slow clients (slowloris) are nginx's to bear: whoever else wants to log in does not notice."""
 
+import contextlib
 import json
+import resource
+import socket
 import time
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +16,9 @@ HEADERS: Final = 400
 BODIES: Final = 300
 LOGINS: Final = 10
 SECONDS: Final = 5.0
+# Connections that the firewall lets one address have, for each request that nginx does.
+FOR_EACH_REQUEST: Final = 8
+MORE: Final = 40
 # On the VM itself: the slow ones' address is short of room, as it should be.
 OTHER: Final = r"""
 import http.client, json, sys, time
@@ -67,3 +73,27 @@ def test_others_log_in_beside_hundreds_of_slow_clients(
         wait_for(lambda: slow.held("headers") == 0, "an end of slow headers", 4 * patience)
         assert slow.closed["headers"] == HEADERS
         assert time.monotonic() - begun < 60
+
+
+def test_one_address_has_so_many_connections_and_no_more(client_machine: Machine, url: str) -> None:
+    """nginx counts those alone whose headers are there: the firewall counts all."""
+    most = FOR_EACH_REQUEST * int(client_machine.vars["nginx_address_connections"])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    port = urlsplit(url).port
+    refused = 0
+    try:
+        with contextlib.ExitStack() as held:
+            for _ in range(most + MORE):
+                try:
+                    held.enter_context(
+                        socket.create_connection((client_machine.address, port), timeout=10)
+                    )
+                except ConnectionRefusedError:
+                    refused += 1
+            assert refused >= MORE
+            # Another address, the VM's own, is let in.
+            client_machine.run(f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'")
+        assert refused < most
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

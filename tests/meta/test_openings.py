@@ -27,9 +27,9 @@ def test_what_nobody_else_needs_is_closed() -> None:
 
 
 def test_the_page_is_for_everybody() -> None:
-    page = {"variable": "nginx_port", "port": 8080, "from": "anyone"}
+    page = {"variable": "nginx_port", "port": 8080, "from": "anyone", "connections": "9"}
     found = openings([page], GROUPS, HOSTVARS, "three")
-    assert found == [{"port": 8080, "name": "nginx_port", "sources": []}]
+    assert found == [{"port": 8080, "name": "nginx_port", "sources": [], "connections": 9}]
 
 
 def test_the_order_is_that_of_the_ports_in_each_run() -> None:
