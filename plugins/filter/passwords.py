@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def passwords_before(folder: str, names: Sequence[str]) -> dict[str, str]:
@@ -20,9 +21,12 @@ def keys_with_others(key: str, folder: str, name: str) -> list[str]:
 
 
 def with_passwords(
-    accounts: Iterable[Mapping[str, str]], hosts: Sequence[str], former: Mapping[str, str]
+    accounts: Iterable[Mapping[str, Any]], former: Mapping[str, str]
 ) -> list[dict[str, object]]:
-    """Accounts of the database at each host, with the passwords accepted, the current one first."""
+    """Accounts of the database at each of their addresses, with the passwords accepted.
+
+    The current one is the first.
+    """
     return [
         {
             "name": account["name"],
@@ -32,8 +36,13 @@ def with_passwords(
             ],
         }
         for account in accounts
-        for host in hosts
+        for host in account["addresses"]
     ]
+
+
+def accounts_at(accounts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Accounts of the database at each of their addresses, as its client prints them in columns."""
+    return [f"{each['name']}\t{host}" for each in accounts for host in each["addresses"]]
 
 
 def _text(folder: str, name: str) -> str:
@@ -47,6 +56,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., object]]:
         """The filters by name."""
         return {
+            "accounts_at": accounts_at,
             "keys_with_others": keys_with_others,
             "passwords_before": passwords_before,
             "with_passwords": with_passwords,
