@@ -16,10 +16,13 @@ pytestmark = pytest.mark.long
 CHANGE: Final = {"nginx_port": 8088, "helfy_api_bcrypt_cost": 5, "nginx_api_timeout_seconds": 16}
 ARGUMENTS: Final = [f"-e{name}={value}" for name, value in CHANGE.items()]
 TASKS: Final = {
+    *("firewall : Write the rules", "firewall : Load the firewall's rules"),
     *("helfy_api : Configure the API", "helfy_api : Restart the process"),
     *("nginx : Configure nginx", "nginx : Reload nginx"),
 }
-FILES: Final = {"/etc/helfy/api.toml", "/etc/nginx/nginx.conf"}
+FILES: Final = {
+    *("/etc/helfy-firewall/rules.nft", "/etc/helfy/api.toml", "/etc/nginx/nginx.conf"),
+}
 
 # Ansible's module for archives has no check mode.
 ONLY_SKIPPED_IN_CHECK_MODE: Final = {"debezium : Unpack the plugin"}
