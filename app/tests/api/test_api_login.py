@@ -45,6 +45,14 @@ def test_login_takes_username_and_email_in_any_case(client: FlaskClient, name: s
     assert timedelta(hours=12) <= lifetime < timedelta(hours=12, minutes=1)
 
 
+def test_a_password_of_long_ago_is_as_good(client: FlaskClient, database: MariaDB) -> None:
+    database.execute(
+        "UPDATE users SET created_at = '2000-01-01', password_changed_at = '2000-01-01'",
+        database="helfy",
+    )
+    assert "mustChangePassword" not in login(client).json
+
+
 def test_an_unknown_field_at_login_changes_nothing(client: FlaskClient, database: MariaDB) -> None:
     query = "SELECT * FROM users ORDER BY id"
     rows = database.execute(query, database="helfy")
