@@ -39,6 +39,7 @@ UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 # changed record; TiDB's write conflict, retryable error, commit that must be tried again, and
 # schema changed meanwhile.
 _CONFLICTS = frozenset({1213, 1020, 9007, 8002, 8022, 8028})
+_LOCK_TIMEOUT = 1205
 _TRIES = 5
 _PAUSE_SECONDS = 0.02
 
@@ -121,6 +122,12 @@ def transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
                 raise
             # Not at the same moment as whoever it lost to.
             time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311  # no secret is made of it
+
+
+def gave_way(error: DBAPIError) -> bool:
+    """Whether work was given up for another transaction's sake: the database itself is well."""
+    code = error_code(error)
+    return code in _CONFLICTS or code == _LOCK_TIMEOUT
 
 
 def error_code(error: BaseException) -> int | None:

@@ -22,7 +22,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.exc import DBAPIError
 
+from helfy.database import gave_way, transaction
 from helfy.schema import session_activity, sessions, users
 from helfy.tokens import fingerprint
 
@@ -111,7 +113,8 @@ _FIND = (
 def find(engine: Engine, session_id: str, rules: Rules) -> ActiveSession | None:
     """Return the session with the id out of a token, if it is good and its user is active.
 
-    That it was used is noted, where the last note is a minute old.
+    That it was used is noted, where the last note is a minute old. A note that another
+    transaction was in the way of is left to the next request.
     """
     now = datetime.now(UTC)
     values = {"token_hash": fingerprint(session_id), **_bounds(rules, now)}
@@ -121,8 +124,13 @@ def find(engine: Engine, session_id: str, rules: Rules) -> ActiveSession | None:
             return None
         found = ActiveSession(**_in_utc(row._mapping))
         if now - found.last_seen_at >= SEEN_EVERY:
-            _note(connection, found.id, now)
-            connection.commit()
+            try:
+                _note(connection, found.id, now)
+                connection.commit()
+            except DBAPIError as error:
+                connection.rollback()
+                if not gave_way(error):
+                    raise
     return found
 
 
@@ -170,14 +178,14 @@ def count(engine: Engine, rules: Rules) -> int:
 
 def end(engine: Engine, row_id: int, user_id: int | None = None) -> bool:
     """End the session, of that user where given; tell whether there was one to end."""
-    with engine.begin() as connection:
-        return _end(connection, sessions.c.id == row_id, user_id) > 0
+    return transaction(
+        engine, lambda connection: _end(connection, sessions.c.id == row_id, user_id) > 0
+    )
 
 
 def end_all(engine: Engine, user_id: int, but: int | None = None) -> int:
     """End all the user's sessions (but the one with the id ``but``) and return how many."""
-    with engine.begin() as connection:
-        return end_all_in(connection, user_id, but)
+    return transaction(engine, lambda connection: end_all_in(connection, user_id, but))
 
 
 def end_all_in(connection: Connection, user_id: int, but: int | None = None) -> int:

@@ -26,7 +26,8 @@ def test_nothing_is_lost_and_nothing_hangs(
     print(*load.failures[:20], sep="\n")
     assert result.unknown == [], "lines of changes that nobody committed"
     assert result.doubled == [], "two ids for one change"
-    assert result.wrongly_marked == 0, "said to be a replay, and is the first"
+    # The tests give the topic as many partitions as the consumer has workers.
+    fault.judge_marks(result, results.partitions)
     if not fault.lossy:
         assert result.lost == [], "committed, and not on record"
         assert result.recorded == result.committed

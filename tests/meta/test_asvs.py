@@ -55,6 +55,23 @@ def test_states_are_plain_and_what_is_not_met_is_listed() -> None:
     assert listed == open_
 
 
+# A file or a folder of tests; a file without a folder is in app/tests/api.
+TEST: Final = re.compile(r"`((?:app/)?tests/[\w/.]+|test_\w+\.py)`")
+
+
+@pytest.mark.parametrize(
+    "cells", [cells for cells in rows() if cells[1].startswith("met")], ids=lambda cells: cells[0]
+)
+def test_what_is_met_is_so_by_a_test_or_by_construction(cells: list[str]) -> None:
+    named = TEST.findall(cells[2])
+    assert named or "by construction: " in cells[2]
+    for name in named:
+        path = role_docs.ROOT / (name if "/" in name else f"app/tests/api/{name}")
+        found = [path] if path.is_file() else list(path.rglob("test_*.py"))
+        assert found, name
+        assert all(re.search(r"(?m)^def test_", file.read_text()) for file in found), name
+
+
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_\w+\.py)`", TEXT))))
 def test_tests_that_are_named_exist(name: str) -> None:
     assert (role_docs.ROOT / "app/tests/api" / name).is_file()

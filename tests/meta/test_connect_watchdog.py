@@ -41,7 +41,7 @@ class FakeConnect:
     """What the server answers, and what it was asked to do."""
 
     connector: str = "RUNNING"
-    task: str = "RUNNING"
+    task: str | None = "RUNNING"
     offset: dict[str, object] | None = field(
         default_factory=lambda: {
             "ts_sec": 1795468520,
@@ -65,7 +65,7 @@ class FakeConnect:
             return 200, {
                 "name": NAME,
                 "connector": part(self.connector),
-                "tasks": [part(self.task, id=0, **trace)],
+                "tasks": [part(self.task, id=0, **trace)] if self.task else [],
                 "type": "source",
             }
         if (method, path) == ("GET", f"{base}/offsets"):
@@ -224,6 +224,52 @@ def test_a_wedged_connector_has_its_process_ended(course: Course) -> None:
     course.pid = 4712
     assert course.run(60, beating=False) == []
     assert course.run(120) == ["well_again"]
+
+
+@pytest.mark.parametrize(
+    ("connector", "task", "state"),
+    [
+        ("RUNNING", None, "without a task"),
+        ("RUNNING", "UNASSIGNED", "UNASSIGNED"),
+        ("UNASSIGNED", "RUNNING", "UNASSIGNED"),
+        ("RUNNING", "RESTARTING", "RESTARTING"),
+    ],
+)
+def test_a_state_that_does_not_pass_has_its_process_ended(
+    course: Course, connect: FakeConnect, connector: str, task: str | None, state: str
+) -> None:
+    course.run(60)
+    connect.connector, connect.task = connector, task
+    assert course.run(60) == []
+    assert course.run(15) == ["process_ended"]
+    assert course.ended == [4711]
+    assert course.said[0][1]["reason"] == f"{state}, and it stays so"
+    # The new process has its time, and the pauses grow as after other faults.
+    course.pid = 4712
+    assert course.run(75) == []
+    assert course.run(15) == ["process_ended"]
+    connect.connector = connect.task = "RUNNING"
+    assert course.run(300) == ["well_again"]
+
+
+def test_a_state_that_passes_is_no_fault(course: Course, connect: FakeConnect) -> None:
+    for connect.task in ("RESTARTING", "RUNNING", "UNASSIGNED", "RUNNING"):
+        assert course.run(60) == []
+    assert course.ended == []
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "STOPPED"])
+def test_what_somebody_paused_or_stopped_is_left_alone(
+    course: Course, connect: FakeConnect, state: str
+) -> None:
+    # A stopped connector has no task.
+    connect.connector, connect.task = state, None if state == "STOPPED" else state
+    assert course.run(3600, beating=False) == []
+    assert course.ended == []
+    # What was paused has its whole time again.
+    connect.connector = connect.task = "RUNNING"
+    assert course.run(60, beating=False) == []
+    assert course.run(60) == []
 
 
 def test_a_first_snapshot_may_take_its_time(course: Course) -> None:

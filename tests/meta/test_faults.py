@@ -61,6 +61,29 @@ def test_replays_are_counted_and_so_are_wrong_marks() -> None:
     assert judged(1, line(0, 0, "a", replayed=True)).wrongly_marked == 1
 
 
+def test_replays_must_say_so_but_where_nobody_can_know() -> None:
+    silent = judged(1, line(0, 0, "a"), line(0, 1, "a"))
+    wrong = judged(1, line(0, 0, "a", replayed=True))
+    for fault in FAULTS:
+        for workers in (1, 3):
+            with pytest.raises(AssertionError, match="is the first"):
+                fault.judge_marks(wrong, workers)
+            if fault.marks_all(workers):
+                with pytest.raises(AssertionError, match="does not say so"):
+                    fault.judge_marks(silent, workers)
+            else:
+                fault.judge_marks(silent, workers)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_document_has_unmarked_replays_only_where_they_may_be(workers: int) -> None:
+    faults = {fault.title: fault for fault in FAULTS}
+    rows = table.rows(table.DOCUMENT.read_text(), workers)
+    unmarked = {row[0] for row in rows if "not marked" in row[table.HEAD.index("replays")]}
+    assert unmarked
+    assert [title for title in unmarked if faults[title].marks_all(workers)] == []
+
+
 def test_a_late_line_and_a_pause_of_commits_count_as_not_well() -> None:
     result = judged(2, line(0, 0, "a"), line(1, 9, "b"))
     assert result.silence == pytest.approx(9)

@@ -20,17 +20,20 @@ class Recorder:
     """Writes the lines of records, in the order in which they are given.
 
     ``write`` takes a line and gives the monotonic time when it was out; it may raise OSError,
-    and then nothing of that line is remembered. ``clock`` is monotonic, ``wall`` in Unix
-    seconds. For several threads: callbacks of a rebalance come on one of their own.
+    and then nothing of that line is remembered. ``unread`` gives how many bytes at most of what
+    was written are not read yet, None where nobody can tell; it may raise OSError too. ``clock``
+    is monotonic, ``wall`` in Unix seconds. For several threads: callbacks of a rebalance come on
+    one of their own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the world outside, which tests make up
         self,
         settings: Settings,
         write: Callable[[bytes], float],
         replays: Replays,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        unread: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._pipeline = Pipeline(settings, replays, wall)
         self._offsets = DurableOffsets(settings.sync_interval_seconds)
@@ -38,13 +41,14 @@ class Recorder:
         self._replays = replays
         self._clock = clock
         self._wall = wall
+        self._unread = unread
         self._lock = threading.Lock()
         self.lines = 0
 
     def record(self, records: Iterable[Record]) -> None:
         """Write what there is to write."""
         with self._lock:
-            self._replays.begin()
+            self._replays.begin(self._offsets.vouched(*self._look()))
             try:
                 for record in records:
                     self._record(record)
@@ -54,9 +58,10 @@ class Recorder:
     def committable(self) -> dict[int, int]:
         """Give, by partition, the next offset after all that is durable, where there is news."""
         with self._lock:
-            offsets = self._offsets.committable(self._clock())
+            now, unread = self._look()
+            offsets = self._offsets.committable(now, unread)
             if offsets:
-                self._replays.settled(offsets)
+                self._replays.settled(offsets, self._offsets.vouched(now, unread))
             return offsets
 
     def committed(self, offsets: Mapping[int, int]) -> None:
@@ -85,18 +90,25 @@ class Recorder:
             self._replays.forget(gone)
 
     def settled_at(self) -> float | None:
-        """Give when all that was written is durable; None where it is already."""
+        """Give when all that was written is durable, if it is read; None where it is already."""
         with self._lock:
-            return self._offsets.settled_at()
+            return self._offsets.settled_at(*self._look())
+
+    def _look(self) -> tuple[float, int | None]:
+        """Give the time and what is not read yet, which was asked before."""
+        unread = self._unread()
+        return self._clock(), unread
 
     def _record(self, record: Record) -> None:
         line = self._pipeline.line(record)
         metrics.records.inc()
+        size = 0
         if line is None:
             written = self._clock()
         else:
             written = self._write(line.text)
+            size = len(line.text) + 1  # its line break
             self._replays.written(record.partition, line.identity)
             self.lines += 1
             metrics.wrote(line.change, self._wall(), again=line.replayed)
-        self._offsets.handled(record.partition, record.offset, written)
+        self._offsets.handled(record.partition, record.offset, written, size)

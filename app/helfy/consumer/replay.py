@@ -50,9 +50,12 @@ class Replays:
         self._memories: dict[int, _Memory] = {}
         self._begun = ("", 0.0)
 
-    def begin(self) -> None:
-        """Call it before the lines of a poll are written: they go to the journal of now."""
-        self._begun = (self._epoch(), self._clock())
+    def begin(self, vouched: float | None = None) -> None:
+        """Call it before the lines of a poll are written: they go to the journal of now.
+
+        What was written longer before ``vouched``, by default now, than a sync takes is on disk.
+        """
+        self._begun = (self._epoch(), self._clock() if vouched is None else vouched)
 
     def known(self, partition: int, identity: bytes) -> bool:
         """Say whether this line was written before, and is not lost."""
@@ -70,9 +73,9 @@ class Replays:
             if memory.pending:
                 self._append(partition, memory)
 
-    def settled(self, partitions: Iterable[int]) -> None:
+    def settled(self, partitions: Iterable[int], vouched: float | None = None) -> None:
         """Note on disk that the journal still is the same, when lines before are durable."""
-        self.begin()
+        self.begin(vouched)
         for partition in partitions:
             self._append(partition, self._memory(partition))
 

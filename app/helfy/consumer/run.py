@@ -1,8 +1,8 @@
 """The loop: poll, write lines, commit what is durable, until told to stop.
 
-Kafka being away is waited for and never a reason to exit. A line that cannot be written is
-(OSError out of ``run``): systemd starts the consumer anew, and it reads on from what was
-committed, which is durable.
+Kafka being away is waited for and never a reason to exit. A line that cannot be written, or that
+nobody will read, is (OSError out of ``run``): systemd starts the consumer anew, and it reads on
+from what was committed, which is durable.
 """
 
 import time
@@ -48,7 +48,9 @@ class Consumer:
         self._settings = settings
         self._opener = opener
         self._stop = stop
-        self._recorder = Recorder(settings, output.write, replays or Replays())
+        self._recorder = Recorder(
+            settings, output.write, replays or Replays(), unread=output.unread
+        )
         self._source: Source | None = None
         self._kafka = Reachability()
         self._errors = Errors()
@@ -154,13 +156,21 @@ class Consumer:
     def _finish(self) -> None:
         if self._source is None:
             return
+        try:
+            self._drain()
+            if self._kafka.reachable:
+                self._commit(self._source)
+        finally:
+            self._close(self._source)
+
+    def _drain(self) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
-        settled = self._recorder.settled_at()
-        while settled is not None and time.monotonic() < min(settled, deadline):
-            time.sleep(max(0.0, min(0.05, settled - time.monotonic())))
-        if self._kafka.reachable:
-            self._commit(self._source)
-        self._close(self._source)
+        # Asked again and again, since what is not read yet is settled later than was said.
+        while (settled := self._recorder.settled_at()) is not None:
+            rest = min(settled, deadline) - time.monotonic()
+            if rest <= 0:
+                break
+            time.sleep(min(0.05, rest))
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -1,8 +1,11 @@
 """TLS to the database: with whom the authority vouches for, and with nobody else."""
 
 import shutil
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from sqlalchemy import text
 from helfy.database import UNAVAILABLE, Database, connect, error_code
 
 CANNOT_CONNECT = 2003
+NO_TLS = 2026
 
 
 @pytest.fixture(name="home", scope="module")
@@ -101,6 +105,47 @@ def test_not_with_a_certificate_for_another_address(
         other.stop()
         shutil.rmtree(home)
     assert cipher(server, ca_file)
+
+
+@contextmanager
+def listening_in(server: MariaDB) -> Iterator[tuple[Database, bytearray]]:
+    """Stand before a server and let its greeting through; give all that a client sends then."""
+    heard = bytearray()
+    front = socket.create_server(("127.0.0.1", 0))
+    front.settimeout(10)
+
+    def relay() -> None:
+        address = (server.host, server.port)
+        with front.accept()[0] as client, socket.create_connection(address) as behind:
+            client.sendall(behind.recv(4096))
+            client.settimeout(1)
+            with suppress(TimeoutError, ConnectionError):
+                while piece := client.recv(4096):
+                    heard.extend(piece)
+
+    thread = threading.Thread(target=relay)
+    thread.start()
+    try:
+        yield Database(port=front.getsockname()[1], user="helfy_api"), heard
+    finally:
+        thread.join()
+        front.close()
+
+
+def test_a_server_without_tls_is_refused_and_told_nothing(mariadb: MariaDB, ca_file: Path) -> None:
+    for trusted in (str(ca_file), None):
+        with listening_in(mariadb) as (settings, heard):
+            engine = connect(
+                settings.model_copy(update={"ca_file": trusted}), SecretStr(API_PASSWORD)
+            )
+            with pytest.raises(UNAVAILABLE) as refused:
+                engine.connect()
+            engine.dispose()
+        if trusted:
+            assert error_code(refused.value) == NO_TLS
+            assert heard == b""
+        else:  # who asks for no TLS sends name and answer: they would have been heard
+            assert b"helfy_api" in heard
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from api_support import PASSWORD, assert_error, login
+from api_support import PASSWORD, assert_error, login, token_of
 from flask.testing import FlaskClient
 
 
@@ -84,6 +84,28 @@ def test_a_body_too_large(client: FlaskClient) -> None:
     response = login(client, "alice", "x" * 17_000)
 
     assert_error(response, 413, "request entity too large")
+
+
+def test_a_parameter_is_taken_from_its_place_alone(client: FlaskClient) -> None:
+    """Not from the address what belongs into the body, nor from a form; the other way neither."""
+    there = "/login?usernameOrEmail=alice&password=correct+horse"
+    response = client.post(there, json={})
+    assert_error(response, 400, "the request is not valid", "usernameOrEmail", "password")
+    assert client.post(there, data={"password": PASSWORD}).status_code == 415
+    token = token_of(client)
+    token_of(client)
+    assert client.get(f"/profile?x-auth-token={token}").status_code == 401
+    headers = {"x-auth-token": token}
+    page = client.get("/sessions", headers=headers, json={"limit": 1}).json
+    assert len(page["items"]) == 2
+
+
+def test_one_that_is_sent_twice_counts_once(client: FlaskClient) -> None:
+    token = token_of(client)
+    token_of(client)
+    headers = {"x-auth-token": token}
+    for query, count in (("limit=1&limit=100", 1), ("limit=100&limit=1", 2)):
+        assert len(client.get(f"/sessions?{query}", headers=headers).json["items"]) == count
 
 
 def test_an_unknown_path(client: FlaskClient) -> None:

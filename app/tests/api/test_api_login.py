@@ -45,6 +45,37 @@ def test_login_takes_username_and_email_in_any_case(client: FlaskClient, name: s
     assert timedelta(hours=12) <= lifetime < timedelta(hours=12, minutes=1)
 
 
+def test_a_password_of_long_ago_is_as_good(client: FlaskClient, database: MariaDB) -> None:
+    database.execute(
+        "UPDATE users SET created_at = '2000-01-01', password_changed_at = '2000-01-01'",
+        database="helfy",
+    )
+    assert "mustChangePassword" not in login(client).json
+
+
+def test_an_unknown_field_at_login_changes_nothing(client: FlaskClient, database: MariaDB) -> None:
+    query = "SELECT * FROM users ORDER BY id"
+    rows = database.execute(query, database="helfy")
+    more = {
+        "id": 3, "userId": 3, "user_id": 3, "username": "root", "email": "x@example.com",
+        "role": "admin", "status": "disabled", "mustChangePassword": True, "expiresAt": "2999",
+        "newPassword": "another good one", "__proto__": {"role": "admin"},
+    }  # fmt: skip
+    body = {**more, "usernameOrEmail": "alice", "password": PASSWORD}
+
+    answer = client.post("/login", json=body)
+
+    assert answer.status_code == 200
+    plain = login(client).json
+    assert set(answer.json) == set(plain)
+    assert answer.json["user"] == plain["user"]
+    ends = [datetime.fromisoformat(said["expiresAt"]) for said in (answer.json, plain)]
+    assert timedelta(0) <= ends[1] - ends[0] < timedelta(minutes=1)
+    assert profile(client, answer.json["token"]).json["role"] == "user"
+    assert database.execute(query, database="helfy") == rows
+    assert client.post("/login", json=body | {"password": "wrong one"}).status_code == 401
+
+
 def test_the_database_keeps_only_the_hash_of_the_session_id(app: Flask, database: MariaDB) -> None:
     token = token_of(app.test_client())
 

@@ -1,13 +1,14 @@
 """The OpenAPI document is valid 3.1 and tells what the application does."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator
 
-from helfy.api.security import PUBLIC_ENDPOINTS
+from helfy.api.security import MUST_CHANGE_ENDPOINTS, PUBLIC_ENDPOINTS, USER_ENDPOINTS
 
 # Beside the API itself: its description, and what monitoring asks on the VM.
 DOCUMENTS = {"openapi", "docs", "docs_file", "metrics", "metrics_hour"}
@@ -87,6 +88,29 @@ def test_it_says_which_operations_are_public(document: dict[str, Any]) -> None:
         assert operation["security"] == expected
     assert set(document["components"]["securitySchemes"]) == {"token", "bearer"}
     assert len(PUBLIC_ENDPOINTS) == len(PUBLIC) + len(DOCUMENTS)
+
+
+def test_the_table_of_who_may_do_what_is_the_codes(app: Flask) -> None:
+    document = (Path(__file__).parents[3] / "docs/security.md").read_text()
+    text = document.partition("## Who may do what")[2].partition("## What may be sent")[0]
+    allowed = {
+        "nobody in particular": PUBLIC_ENDPOINTS - {"metrics", "metrics_hour"},
+        "a user": USER_ENDPOINTS,
+        "a user who must change the password": MUST_CHANGE_ENDPOINTS,
+    }
+    for who, endpoints in allowed.items():
+        [row] = re.findall(rf"(?m)^\| {who} \| (.*?) \|", text)
+        said = re.findall(r"`(?:([A-Z]+) )?(/.*?)(\u2026?)`", row)
+        found = {
+            rule.endpoint
+            for rule in app.url_map.iter_rules()
+            for method, path, more in said
+            if (rule.rule.startswith(path) if more else rule.rule.rstrip("/") == path)
+            or (path == "/docs" and rule.rule.startswith("/docs/"))
+            if not method or method in (rule.methods or set())
+        }
+        assert found == endpoints, who
+    assert re.search(r"(?m)^\| an admin \| all \|", text)
 
 
 def test_the_contracts_names_are_in_it(document: dict[str, Any]) -> None:

@@ -94,6 +94,15 @@ def test_one_account_from_everywhere(client: FlaskClient, name: str) -> None:
     assert answers == [401] * 5 + [429] * 2
 
 
+def test_a_name_and_its_email_address_are_two_accounts(client: FlaskClient) -> None:
+    """So who knows both has twice as many tries, which docs/security.md says."""
+    for name in ("alice", "alice@example.com"):
+        assert statuses(client, name, 4) == [401] * 3 + [429]
+    for name in ("root", "root@example.com"):
+        answers = [statuses(client, name, 1, f"192.0.2.{number}")[0] for number in range(6)]
+        assert answers == [401] * 5 + [429]
+
+
 def test_nobody_locks_an_owner_out(client: FlaskClient) -> None:
     """At addresses that the account is known from, what others do elsewhere does not count."""
     assert attempt(client, "alice", PASSWORD, HERE).status_code == 200

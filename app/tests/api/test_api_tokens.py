@@ -1,5 +1,6 @@
 """A token's whole life: used, revoked, expired, forged, and its keys rotated."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,9 @@ from api_support import (
     services_of,
     token_of,
 )
+from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
 from mariadb_server import MariaDB
 from pydantic import SecretStr
 
@@ -124,6 +127,16 @@ def test_a_signature_is_not_enough(client: FlaskClient) -> None:
     stranger = Tokens([SecretStr(KEY)], timedelta(hours=1)).sign("not in the database")
 
     assert profile(client, stranger).status_code == 401
+
+
+def test_a_signature_of_our_key_for_something_else_is_none(app: Flask) -> None:
+    """Another salt is another kind of token, or another service with the same key."""
+    client = app.test_client()
+    session_id = services_of(app).tokens.read(token_of(client))
+    hashing = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    for salt, status in (("helfy.session", 200), ("helfy.reset", 401), ("itsdangerous", 401)):
+        token = URLSafeTimedSerializer(KEY, salt=salt, signer_kwargs=hashing).dumps(session_id)
+        assert profile(client, str(token)).status_code == status, salt
 
 
 def test_forged_and_damaged_tokens_are_refused(client: FlaskClient) -> None:

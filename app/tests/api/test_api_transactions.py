@@ -2,11 +2,15 @@
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
+import pymysql
 import pytest
 import sqlalchemy as sa
-from api_support import Log, services_of, token_of
+from api_support import Log, assert_error, profile, services_of, token_of
 from flask import Flask
+from flask.testing import FlaskClient
 from mariadb_server import MariaDB
 
 from helfy.database import error_code, transaction
@@ -55,6 +59,95 @@ def test_what_is_no_conflict_is_not_tried_again(app: Flask) -> None:
         transaction(services_of(app).engine, work)
     assert error_code(error.value) == 1146
     assert len(runs) == 1
+
+
+Refuse = Callable[[str, int], list[int]]
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
+    """Have the database refuse the next statement of a kind, or COMMIT, once, with an error.
+
+    Those of TiDB too, which MariaDB does not have. Gives the list of the errors that were told.
+    """
+
+    def once(kind: str, code: int) -> list[int]:
+        told: list[int] = []
+
+        def answer(statement: str) -> None:
+            if statement.startswith(kind) and not told:
+                told.append(code)
+                raise pymysql.OperationalError(code, "the database's words")
+
+        execute, commit = pymysql.cursors.Cursor.execute, pymysql.Connection.commit
+
+        def executed(cursor: Any, statement: str, values: Any = None) -> int:
+            answer(statement)
+            return execute(cursor, statement, values)
+
+        def committed(connection: Any) -> None:
+            answer("COMMIT")
+            commit(connection)
+
+        monkeypatch.setattr(pymysql.cursors.Cursor, "execute", executed)
+        monkeypatch.setattr(pymysql.Connection, "commit", committed)
+        return told
+
+    return once
+
+
+DEADLOCK, WRITE_CONFLICT, LOCK_TIMEOUT, CUT_OFF = 1213, 9007, 1205, 2013
+
+
+@pytest.mark.parametrize("path", ["/sessions", "/sessions/{}"])
+@pytest.mark.parametrize(("kind", "code"), [("UPDATE", DEADLOCK), ("COMMIT", WRITE_CONFLICT)])
+def test_an_end_of_sessions_that_lost_is_tried_again(
+    client: FlaskClient, refuse: Refuse, path: str, kind: str, code: int
+) -> None:
+    other, here = token_of(client), token_of(client)
+    number = profile(client, other).json["session"]["id"]
+    told = refuse(kind, code)
+    response = client.delete(path.format(number), headers={"x-auth-token": here})
+    assert response.status_code == 200, response.text
+    assert told == [code]
+    assert profile(client, other).status_code == 401
+    assert profile(client, here).status_code == 200
+
+
+@pytest.fixture
+def unnoted(client: FlaskClient, database: MariaDB) -> str:
+    """Give the token of a session whose use the next request notes."""
+    token = token_of(client)
+    database.execute(
+        "UPDATE sessions SET created_at = created_at - INTERVAL 2 MINUTE", database="helfy"
+    )
+    return token
+
+
+NOTE = "INSERT INTO session_activity"
+NOTED = "SELECT session_id FROM session_activity"
+
+
+@pytest.mark.parametrize(
+    "lost", [(NOTE, DEADLOCK), (NOTE, LOCK_TIMEOUT), ("COMMIT", WRITE_CONFLICT)]
+)
+def test_a_note_of_use_that_lost_is_left_to_the_next_request(
+    client: FlaskClient, database: MariaDB, unnoted: str, refuse: Refuse, lost: tuple[str, int]
+) -> None:
+    told = refuse(*lost)
+    response = profile(client, unnoted)
+    assert response.status_code == 200, response.text
+    assert told == [lost[1]]
+    assert database.execute(NOTED, database="helfy") == []
+    assert profile(client, unnoted).status_code == 200
+    assert len(database.execute(NOTED, database="helfy")) == 1
+
+
+def test_a_note_of_use_to_a_database_that_is_away_is_a_503(
+    client: FlaskClient, unnoted: str, refuse: Refuse
+) -> None:
+    refuse(NOTE, CUT_OFF)
+    assert_error(profile(client, unnoted), 503, "the database is away, try again")
 
 
 def test_the_housekeeper_goes_on_when_the_database_was_away(

@@ -57,12 +57,41 @@ def test_a_steady_stream_does_not_keep_offsets_from_being_durable() -> None:
 
 def test_settled_at_tells_when_all_is_durable() -> None:
     offsets = DurableOffsets(1.0)
-    assert offsets.settled_at() is None
+    assert offsets.settled_at(100.0) is None
     offsets.handled(0, 1, 100.0)
     offsets.handled(1, 1, 100.5)
-    assert offsets.settled_at() == 100.5 + AGE
+    assert offsets.settled_at(101.0) == 100.5 + AGE
     offsets.committable(100.5 + AGE)
-    assert offsets.settled_at() is None
+    assert offsets.settled_at(102.0) is None
+
+
+def test_the_age_counts_from_when_the_line_was_seen_to_be_read() -> None:
+    offsets = DurableOffsets(1.0)
+    offsets.handled(0, 7, 100.0, 50)
+    offsets.handled(0, 8, 100.2, 60)
+    offsets.handled(1, 3, 100.3)  # it has no line, and comes after those
+    assert offsets.committable(110.0, 61) == {}
+    assert offsets.settled_at(110.0, 61) == 110.0 + AGE
+    assert offsets.committable(110.0 + AGE, 60) == {}
+    assert offsets.committable(111.0 + AGE, 60) == {}
+    assert offsets.committable(110.0 + 2 * AGE, 60) == {0: 8}
+    assert offsets.committable(120.0, 0) == {0: 8}
+    # What is written now was not read then.
+    offsets.handled(0, 9, 120.0, 10)
+    assert offsets.committable(120.0 + AGE, 10) == {0: 9, 1: 4}
+    assert offsets.committable(200.0, 10) == {0: 9, 1: 4}
+
+
+def test_only_what_is_durable_is_vouched_for() -> None:
+    offsets = DurableOffsets(1.0)
+    assert offsets.vouched(100.0, 0) == 100.0
+    offsets.handled(0, 7, 100.0, 50)
+    offsets.handled(0, 8, 100.5, 50)
+    assert offsets.vouched(110.0, 100) == 100.0 + AGE
+    assert offsets.vouched(111.0, 50) == 100.0 + AGE
+    assert offsets.vouched(111.0 + AGE, 50) == 100.5 + AGE
+    assert offsets.vouched(111.0 + AGE, 0) == 100.5 + AGE
+    assert offsets.vouched(111.0 + 2 * AGE, 0) == 111.0 + 2 * AGE
 
 
 steps = st.lists(

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +121,41 @@ def test_a_stop_does_not_wait_for_ever_for_lines_to_be_durable(
     kafka = PaperKafka(stop, [record(5)])
     Consumer(replace(SETTINGS, sync_interval_seconds=60), kafka.open, lines[0], stop).run()
     assert len(lines[1]()) == 1
+    assert kafka.commits == []
+    assert kafka.closed == 1
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_stop_commits_what_the_journal_has_read(
+    monkeypatch: pytest.MonkeyPatch, *, reads: bool
+) -> None:
+    monkeypatch.setattr(run, "DRAIN_SECONDS", 1.0)
+    stop = StopFlag()
+    kafka = PaperKafka(stop, [record(5)])
+    ours, its = socket.socketpair()
+    reader = threading.Thread(target=lambda: its.recv(65_536))
+    with ours, its:
+        if reads:
+            reader.start()
+        Consumer(QUICK, kafka.open, Output(ours.fileno()), stop).run()
+        if reads:
+            reader.join()
+    assert kafka.commits == ([{0: 6}] if reads else [])
+    assert kafka.closed == 1
+
+
+def test_a_journal_that_is_gone_ends_the_consumer_without_a_commit() -> None:
+    ours, its = socket.socketpair()
+
+    class Ending(PaperKafka):
+        def poll(self, timeout_ms: int) -> list[Record]:
+            if not self.steps:  # the line is written, and not read
+                its.close()
+            return super().poll(timeout_ms)
+
+    kafka = Ending(StopFlag(), [record(5)])
+    with ours, its, pytest.raises(BrokenPipeError):
+        Consumer(QUICK, kafka.open, Output(ours.fileno()), kafka.stop).run()
     assert kafka.commits == []
     assert kafka.closed == 1
 

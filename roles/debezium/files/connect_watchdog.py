@@ -12,8 +12,9 @@ than ``behind_seconds``, or is that far behind.
 of JSON that has the reason, and again only after a pause that doubles while it does not help:
 
 - ``connector_restarted``: the connector or its task FAILED.
-- ``process_ended``: Connect does not answer, or the connector says RUNNING and stores no position
-  any more.
+- ``process_ended``: Connect does not answer, the connector says RUNNING and stores no position any
+  more, or it is in another state for too long (RESTARTING, UNASSIGNED, without a task). PAUSED and
+  STOPPED are what somebody asked for, and left alone.
 
 Either way its process is ended, at first politely, and systemd starts another one: a task that
 Connect restarts by itself may skip changes (see rewind_offsets.py).
@@ -54,6 +55,7 @@ REACH_SECONDS = 1.1
 END_SECONDS = 10.0
 MAX_REASON_CHARS = 300
 HTTP_NOT_FOUND = 404
+WISHED_FOR = ("PAUSED", "STOPPED")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Settings:
     database: str
     brokers: tuple[str, ...]
     interval_seconds: float = 15
-    # Longest without an answer, or without a stored position.
+    # Longest without an answer, without a stored position, or in a state that should pass.
     stall_seconds: float = 60
     behind_seconds: float = 30
     first_pause_seconds: float = 15
@@ -271,6 +273,7 @@ class Watchdog:
     clock: Callable[[], float] = time.monotonic
     _process: int = 0
     _answered: float = 0
+    _ran: float = 0
     _stored: float = 0
     _stored_at: float | None = None
     _well_since: float | None = None
@@ -311,7 +314,8 @@ class Watchdog:
             self._well_since = None
             return lambda: self._restart_connector(now, status)
         if status.state != "RUNNING":
-            return None
+            return self._fault_of_state(now, status.state)
+        self._ran = now
         at = written(self.settings)
         if at != self._stored_at:
             self._stored_at, self._stored = at, now
@@ -323,8 +327,18 @@ class Watchdog:
             return lambda: self._end_process(now, "RUNNING, but no position is stored", still)
         return None
 
+    def _fault_of_state(self, now: float, state: str) -> Callable[[], None] | None:
+        """The same for one that does not run, and did not fail."""
+        self._well_since = None
+        if state in WISHED_FOR:
+            self._ran = self._stored = now
+        since = now - self._ran
+        if since <= self.settings.stall_seconds:
+            return None
+        return lambda: self._end_process(now, f"{state}, and it stays so", since)
+
     def _begin_anew(self) -> None:
-        self._answered = self._stored = self.clock()
+        self._answered = self._ran = self._stored = self.clock()
         self._stored_at = written(self.settings)
         self._well_since = None
 
