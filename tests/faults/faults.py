@@ -61,6 +61,8 @@ FAULTS: Final = (
     # A line may be out and not noted yet.
     Fault("consumer: `kill -9`", outages.killed("helfy-consumer"), unmarked_from=1),
     Fault("nginx: `kill -9`", outages.killed("nginx"), NOBODY_THERE),
+    Fault("Kafka Connect's watchdog: `kill -9`", outages.killed("kafka-connect-watchdog")),
+    Fault("journald: `kill -9`", outages.killed("systemd-journald")),
     # Nobody knows what the journal still has of the last seconds.
     Fault(
         "the VM: killed and started",
