@@ -79,9 +79,9 @@ def test_tls_of_a_cluster_with_several_pd_is_not_switched(tmp_path: Path) -> Non
     assert (
         "tidb_tiup_cluster_tls is true (internal_tls_enabled decides, unless it is set): the"
         " cluster helfy runs without TLS within it, and TiUP switches that with one PD alone: there"
-        " are 3. Leave vm-0 alone in pd, take the others out by playbooks/scale-in.yml, run site.yml and"
-        " place them in pd again; or leave it as it is: tidb_tiup_cluster_tls: false." in said
-    ), said
+        " are 3. Leave vm-0 alone in pd, take the others out by playbooks/scale-in.yml, run"
+        " site.yml and place them in pd again; or leave it as it is: tidb_tiup_cluster_tls: false."
+    ) in said, said
 
 
 @pytest.mark.parametrize(
