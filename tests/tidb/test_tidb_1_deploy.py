@@ -201,15 +201,12 @@ def test_a_second_run_with_tls_changes_nothing(cluster: Cluster) -> None:
 @pytest.mark.parametrize("path", ["2379/pd/api/v1/version", "8300/api/v2/status"])
 def test_whoever_has_no_certificate_is_refused(cluster: Cluster, path: str) -> None:
     where = f"{cluster.one.address}:{path}"
-    without = cluster.one.attempt(f"curl -sS --cacert {TLS}/ca.crt https://{where}")
-    assert (without.returncode, without.stdout) != (0, "")
-    assert "certificate required" in without.stderr
-    # Nor is another authority's certificate any good, or asking in clear.
-    ours = "--cert /etc/helfy-tls/host.pem"
-    another = cluster.one.attempt(f"curl -sS --cacert {TLS}/ca.crt {ours} https://{where}")
-    assert (another.returncode != 0, another.stdout) == (True, ""), another.stderr
-    clear = cluster.one.attempt(f"curl -sS http://{where}")
-    assert (clear.returncode != 0, clear.stdout) == (True, "")
+    assert cluster.ask(path)["version"]
+    # Another authority's is none, nor is asking in clear any good. The reason is not always heard:
+    # with TLS 1.3 the connection may be gone before it is read.
+    for how in ("https", "--cert /etc/helfy-tls/host.pem https", "http"):
+        done = cluster.one.attempt(f"curl -sS --cacert {TLS}/ca.crt {how}://{where}")
+        assert (done.returncode != 0, done.stdout) == (True, ""), (how, done.stderr)
 
 
 def test_sql_has_a_certificate_of_its_own_beside_the_clusters(cluster: Cluster) -> None:
