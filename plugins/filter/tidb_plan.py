@@ -27,6 +27,18 @@ _SERVERS: Final = {
 _MANAGED: Final = ("pd", "tikv", "tidb", "cdc")
 # What TiUP lets one change of an instance that is deployed.
 _EDITABLE: Final = ("config", "gc-ttl", "tz", "resource_control")
+# What TiUP itself writes into an instance's settings where the nodes speak TLS with each other.
+_TLS_SETTINGS: Final = frozenset(
+    f"security.{name}"
+    for name in (
+        *("cacert-path", "ca-path", "cert-path", "key-path"),
+        *("cluster-ssl-ca", "cluster-ssl-cert", "cluster-ssl-key"),
+    )
+)
+# Beside the nodes' marks: a switch of TLS that has begun and not ended. TiUP changes its records in
+# the middle of one, so they do not tell.
+_SWITCH: Final = "tls"
+_BEGUN: Final = "begun"
 # A TiKV that is being taken out, or is out and waits to be pruned.
 _LEAVING: Final = ("pending offline", "offline", "tombstone")
 
@@ -53,7 +65,8 @@ def tidb_fingerprints(topology: Mapping[str, Any], extras: Mapping[str, Any]) ->
             json.dumps(
                 [
                     configs.get(found["role"]) or {},
-                    {key: found["server"].get(key) for key in _EDITABLE},
+                    {key: found["server"].get(key) for key in _EDITABLE}
+                    | {"config": _own(found["server"])},
                     extras.get(node),
                 ],
                 sort_keys=True,
@@ -61,6 +74,16 @@ def tidb_fingerprints(topology: Mapping[str, Any], extras: Mapping[str, Any]) ->
         ).hexdigest()[:16]
         for node, found in tidb_nodes(topology).items()
     }
+
+
+def _own(server: Mapping[str, Any]) -> Json | None:
+    """An instance's settings, without what TiUP adds to them; None where there are none."""
+    config = server.get("config") or {}
+    return {name: value for name, value in config.items() if name not in _TLS_SETTINGS} or None
+
+
+def _tls(topology: Mapping[str, Any]) -> bool:
+    return bool((topology.get("global") or {}).get("enable_tls"))
 
 
 def tidb_extras(hosts: Sequence[Mapping[str, Any]], topology: Mapping[str, Any]) -> Json:
@@ -96,7 +119,10 @@ def tidb_overlaid(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
     }
     now, then = tidb_nodes(wanted), tidb_nodes(made)
     for node in now.keys() & then.keys():
-        server, wish = then[node]["server"], now[node]["server"]
+        server, wish = then[node]["server"], dict(now[node]["server"])
+        config = server.get("config") or {}
+        tls = {name: config[name] for name in config if name in _TLS_SETTINGS}
+        wish["config"] = tls | (wish.get("config") or {})
         for key in _EDITABLE:
             if wish.get(key):
                 server[key] = wish[key]
@@ -119,14 +145,17 @@ def tidb_plan(  # noqa: PLR0913, PLR0917 - a filter takes what it is given by pl
     cluster. shown: what 'display' says as JSON. applied: the fingerprints that the nodes' processes
     were started with.
 
-    steps: each with "do" (deploy, start, edit-config, scale-out, upgrade, reload, or note: nothing
-    but "applied" is to be noted), "nodes", "topology" where TiUP takes one, and "applied", the
-    fingerprints that hold once it is done.
+    steps: each with "do" (deploy, start, edit-config, enable-tls, disable-tls, scale-out, upgrade,
+    reload, or note: nothing but "applied" is to be noted), "nodes", "topology" where TiUP takes
+    one, "again" where a switch of TLS is to be repeated, and "applied", the fingerprints that hold
+    once it is done.
+    switch: enable-tls or disable-tls where that is among the steps. pds: how many PD TiUP has.
     gone: nodes that TiUP has and the inventory no longer has. lower_than: the cluster's version,
     where it is higher than the wanted one. leaving: nodes on their way out.
     """
     marks = tidb_fingerprints(wanted, extras or {})
     plan: Json = {"steps": [], "gone": [], "leaving": [], "lower_than": "", "new": sorted(marks)}
+    plan |= {"switch": "", "pds": 0}
     if not meta:
         plan["steps"] = [
             {"do": "deploy", "nodes": [], "topology": wanted},
@@ -146,6 +175,9 @@ def tidb_plan(  # noqa: PLR0913, PLR0917 - a filter takes what it is given by pl
     if _numbers(version) < _numbers(meta["tidb_version"]):
         plan["lower_than"] = meta["tidb_version"]
     plan["steps"] = _steps(wanted, version, meta, status, dict(applied or {}), marks)
+    switches = [step["do"] for step in plan["steps"] if step["do"].endswith("-tls")]
+    plan["switch"] = "".join(switches)
+    plan["pds"] = sum(node["role"] == "pd" for node in have.values())
     return plan
 
 
@@ -160,12 +192,16 @@ def _steps(  # noqa: PLR0913, PLR0917
     known, have = meta["topology"], tidb_nodes(meta["topology"])
     staying = [node for node in have if node in marks]
     steps: list[Json] = []
+    held = {node: marks[node] for node in staying}
+    switch = _switch(wanted, known, applied, held)
     down = [node for node in staying if not _is(status.get(node), ("up",))]
-    if down:
+    # A switch of TLS stops and starts all of them.
+    if down and not switch:
         steps.append({"do": "start", "nodes": [] if len(down) == len(have) else sorted(down)})
     overlaid = tidb_overlaid(known, wanted)
     if overlaid != known:
         steps.append({"do": "edit-config", "nodes": [], "topology": overlaid})
+    steps += switch
     new = marks.keys() - have.keys()
     if new:
         steps.append(
@@ -176,7 +212,6 @@ def _steps(  # noqa: PLR0913, PLR0917
                 "applied": {node: marks[node] for node in new},
             }
         )
-    held = {node: marks[node] for node in staying}
     # A node without a mark was started by somebody else, or its start was cut off: what TiUP keeps
     # is then what it runs with.
     kept = tidb_fingerprints(known, {})
@@ -189,11 +224,36 @@ def _steps(  # noqa: PLR0913, PLR0917
     )
     if _numbers(version) > _numbers(meta["tidb_version"]):
         steps.append({"do": "upgrade", "nodes": [], "applied": held})
+    elif switch:
+        # They have read their settings, after it or by it.
+        pass
     elif stale:
         steps.append({"do": "reload", "nodes": stale, "applied": held})
     elif any(applied.get(node) != mark for node, mark in held.items()):
         steps.append({"do": "note", "nodes": [], "applied": held})
     return steps
+
+
+def _switch(
+    wanted: Mapping[str, Any],
+    known: Mapping[str, Any],
+    applied: Mapping[str, str],
+    held: Mapping[str, str],
+) -> list[Json]:
+    """What brings TLS between the nodes to what is wanted; nothing where it is so."""
+    differs, begun = _tls(wanted) != _tls(known), applied.get(_SWITCH) == _BEGUN
+    if not differs and not begun:
+        return []
+    return [
+        {"do": "note", "nodes": [], "applied": {_SWITCH: _BEGUN}},
+        {
+            "do": "enable-tls" if _tls(wanted) else "disable-tls",
+            "nodes": [],
+            # TiUP says that all is done already, unless it is forced.
+            "again": not differs,
+            "applied": {**held, _SWITCH: "done"},
+        },
+    ]
 
 
 def _part(wanted: Mapping[str, Any], nodes: set[str]) -> Json:

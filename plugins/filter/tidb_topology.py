@@ -118,7 +118,8 @@ def tidb_topology(hosts: Sequence[Mapping[str, Any]], settings: Mapping[str, Any
 
     hosts: address, ssh_port, groups, memory_mb (to share out), open_files (a service may have).
     settings: user, deploy_dir, data_dir, arch, ports (by TiUP's role and key), server_configs
-    (by TiUP's role), replicas, gc_ttl (seconds), exporters (whether they are deployed).
+    (by TiUP's role), replicas, gc_ttl (seconds), exporters (whether they are deployed), tls
+    (whether the nodes speak TLS with each other, by certificates of TiUP's).
     """
     ports, given = settings["ports"], settings["server_configs"]
     replicas = int(settings["replicas"])
@@ -128,6 +129,8 @@ def tidb_topology(hosts: Sequence[Mapping[str, Any]], settings: Mapping[str, Any
             "deploy_dir": settings["deploy_dir"],
             "data_dir": settings["data_dir"],
             "arch": settings["arch"],
+            # TiUP leaves out what is false.
+            **({"enable_tls": True} if settings["tls"] else {}),
         },
         "monitored": dict(ports["exporters"]),
         "server_configs": tidb_server_configs(

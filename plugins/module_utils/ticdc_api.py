@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +15,7 @@ ANSWER_SECONDS = 10.0
 MAKING_SECONDS = 90.0
 POLL_SECONDS = 0.5
 # Within the cluster, whatever proxy the machine has for the rest of the world.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_NO_PROXY = urllib.request.ProxyHandler({})
 
 
 class CdcError(Exception):
@@ -28,9 +29,12 @@ class CdcError(Exception):
 class Client:
     """One changefeed, asked about at one TiCDC server: any passes on to the one that decides."""
 
-    def __init__(self, server: str, name: str) -> None:
+    def __init__(self, server: str, name: str, tls: ssl.SSLContext | None = None) -> None:
         self.server = server
         self._name = name
+        self._url = f"{'https' if tls else 'http'}://{server}/api/v2"
+        handlers = [urllib.request.HTTPSHandler(context=tls)] if tls else []
+        self._opener = urllib.request.build_opener(_NO_PROXY, *handlers)
 
     def shown(self) -> dict[str, Any] | None:
         """Give the changefeed as it is, None where it is not."""
@@ -64,14 +68,14 @@ class Client:
     def _ask(
         self, method: str, path: str, body: object = None, seconds: float = ANSWER_SECONDS
     ) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"http://{self.server}/api/v2/{path}",
+        request = urllib.request.Request(  # noqa: S310 - HTTP or HTTPS
+            f"{self._url}/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
         try:
-            with _DIRECT.open(request, timeout=seconds) as answer:
+            with self._opener.open(request, timeout=seconds) as answer:
                 raw = answer.read()
         except urllib.error.HTTPError as error:
             raise _refusal(error.code, error.read()) from None
@@ -85,7 +89,25 @@ class Client:
         return told if isinstance(told, dict) else {}
 
 
-def find(servers: list[str], name: str, deadline: float) -> Client:
+def context(ca_path: str | None, client_cert: str, client_key: str) -> ssl.SSLContext | None:
+    """Give what TLS is spoken by, None without an authority. Raises CdcError."""
+    if not ca_path:
+        return None
+    try:
+        made = ssl.create_default_context(cafile=ca_path)
+        made.load_cert_chain(client_cert, client_key)
+    except OSError as error:
+        files = f"{ca_path}, {client_cert} or {client_key}"
+        raise CdcError(
+            f"{files} cannot be read ({error}): has TiUP switched TLS on within the cluster? "
+            "playbooks/site.yml does, where tidb_tiup_cluster_tls is true"
+        ) from None
+    return made
+
+
+def find(
+    servers: list[str], name: str, deadline: float, tls: ssl.SSLContext | None = None
+) -> Client:
     """Give the first server that can tell of the changefeed, or that it is not there.
 
     It waits until the monotonic ``deadline``: a server that has just started, or has lost the one
@@ -94,7 +116,7 @@ def find(servers: list[str], name: str, deadline: float) -> Client:
     while True:
         reasons = []
         for server in servers:
-            client = Client(server, name)
+            client = Client(server, name, tls)
             try:
                 client.shown()
             except CdcError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ssl import SSLContext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule  # type: ignore[import-untyped]
@@ -19,6 +20,7 @@ from ansible.module_utils.ticdc_api import (  # type: ignore[import-untyped]
     POLL_SECONDS,
     CdcError,
     Client,
+    context,
     find,
 )
 
@@ -32,6 +34,9 @@ description:
     one of them differs is not seen.
 options:
   servers: {type: list, elements: str, required: true, description: "TiCDC servers, host:port."}
+  ca_path: {type: path, description: "Authority behind the servers' certificates; without it HTTP."}
+  client_cert: {type: path, description: "Certificate to ask by, where there is a ca_path."}
+  client_key: {type: path, description: Its key.}
   id: {type: str, required: true, description: Its name.}
   ensure:
     type: str
@@ -103,11 +108,11 @@ def _come_to_rest(client: Client, deadline: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def healthy(given: dict[str, Any], deadline: float) -> dict[str, Any]:
+def healthy(given: dict[str, Any], deadline: float, tls: SSLContext | None) -> dict[str, Any]:
     """Wait until it is well, and give the result. Raises CdcError."""
     name = given["id"]
     while True:
-        client = find(given["servers"], name, deadline)
+        client = find(given["servers"], name, deadline, tls)
         try:
             status = client.status()
         except CdcError as error:
@@ -140,6 +145,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "servers": {"type": "list", "elements": "str", "required": True},
+            "ca_path": {"type": "path"},
+            "client_cert": {"type": "path"},
+            "client_key": {"type": "path"},
             "id": {"type": "str", "required": True},
             "ensure": {"type": "str", "choices": ["present", "healthy"], "default": "present"},
             "sink_uri": {"type": "str", "no_log": True},
@@ -148,17 +156,19 @@ def main() -> None:
             "behind_seconds": {"type": "float", "default": 60.0},
             "wait_seconds": {"type": "float", "default": 60.0},
         },
+        required_together=[("ca_path", "client_cert", "client_key")],
         required_if=[("ensure", "present", ["sink_uri", "replica_config"])],
         supports_check_mode=True,
     )
     given = module.params
     deadline = time.monotonic() + given["wait_seconds"]
     try:
+        tls = context(given["ca_path"], given["client_cert"], given["client_key"])
         if given["ensure"] == "present":
-            client = find(given["servers"], given["id"], deadline)
+            client = find(given["servers"], given["id"], deadline, tls)
             result = present(client, given, only_plan=module.check_mode)
         else:
-            result = healthy(given, deadline)
+            result = healthy(given, deadline, tls)
     except CdcError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -6,8 +6,10 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import cluster_certificates
 import module_paths
 import pytest
 from ansible.module_utils.testing import patch_module_args  # type: ignore[import-untyped]
@@ -133,6 +135,28 @@ def run(ticdc: StandIn, capsys: pytest.CaptureFixture[str]) -> Run:
         return dict(json.loads(capsys.readouterr().out))
 
     return module
+
+
+def test_with_tls_it_is_asked_by_a_certificate_and_in_no_other_way(
+    run: Run, tmp_path: Path
+) -> None:
+    ours = cluster_certificates.make(tmp_path / "tls")
+    others = cluster_certificates.make(tmp_path / "others")
+
+    def files(authority: Path, own: Path) -> dict[str, str]:
+        client = {"client_cert": str(own / "cdc.crt"), "client_key": str(own / "cdc.pem")}
+        return {"ca_path": str(authority / "ca.crt"), **client}
+
+    with running(cluster_certificates.demanding(ours)) as ticdc:
+        given = {"servers": [ticdc.address], "wait_seconds": 0}
+        assert run(**given, **files(ours, ours))["steps"] == ["create"]
+        assert run(**given, **files(ours, ours), ensure="healthy")["said"].startswith("normal")
+        # In clear, by another authority's certificate, or to one that another vouches for.
+        for wrong in ({}, files(ours, others), files(others, ours)):
+            assert run(**given, **wrong)["msg"].startswith("no TiCDC server can be asked: ")
+    missing = run(**given, **files(ours, tmp_path))
+    assert "cannot be read" in missing["msg"]
+    assert "tidb_tiup_cluster_tls is true" in missing["msg"]
 
 
 def config(ticdc: StandIn) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
+import cluster_certificates
 import pytest
 import role_docs
 import yaml
@@ -31,6 +32,7 @@ GIVEN = {
     "preflight_units": ["cdc-8300.service"],
     "secret_kafka_capture": "password/of=capture&more",
     "tls_ca_file": "/etc/helfy-tls/ca.pem",
+    "ticdc_tls_folder": "",
     "ticdc_changefeed_wait_seconds": 1,
 }
 
@@ -106,6 +108,13 @@ def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
     assert config["sink"]["kafka_config"] == {"output_raw_change_event": True}
     code, changed, said = play(tmp_path, ticdc)
     assert (code, changed, ticdc.asked) == (0, 0, ["POST changefeeds"]), said
+
+
+def test_with_tls_within_the_cluster_ticdc_is_asked_by_its_own_certificate(tmp_path: Path) -> None:
+    folder = cluster_certificates.make(tmp_path / "tls")
+    with running(cluster_certificates.demanding(folder)) as ticdc:
+        code, changed, said = play(tmp_path, ticdc, ticdc_tls_folder=str(folder))
+        assert (code, changed, ticdc.asked) == (0, 1, ["POST changefeeds"]), said
 
 
 def test_one_without_a_login_gets_it_and_goes_on_from_where_it_was(

@@ -53,6 +53,7 @@ def topology(*hosts: dict[str, Any], **settings: Any) -> dict[str, Any]:
         "replicas": 1,
         "gc_ttl": 86400,
         "exporters": False,
+        "tls": False,
     }
     return dict(topology_plugin.tidb_topology(hosts or (host(),), usual | settings))
 
@@ -200,6 +201,91 @@ def test_a_tikv_on_its_way_out_is_neither_gone_nor_started(status: str) -> None:
     decided = plan(wanted, deployed(topology()), shown=shown(tikv=status))
     assert (decided["gone"], decided["leaving"]) == ([], [f"{HERE}:20160"])
     assert all(name != "start" for name, _ in steps(decided))
+
+
+ON = topology(tls=True)
+BEGUN: tuple[str, list[str]] = ("note", [])
+
+
+def with_tls(wanted: dict[str, Any]) -> dict[str, Any]:
+    """The records of a cluster whose nodes speak TLS: TiUP has added settings of its own."""
+    meta = deployed(wanted)
+    meta["topology"]["global"]["enable_tls"] = True
+    names = {
+        "pd_servers": ("cacert-path", "cert-path", "key-path"),
+        "tikv_servers": ("ca-path", "cert-path", "key-path"),
+        "tidb_servers": ("cluster-ssl-ca", "cluster-ssl-cert", "cluster-ssl-key"),
+    }
+    for servers, settings in names.items():
+        for server in meta["topology"][servers]:
+            own = {f"security.{name}": f"/opt/tidb/{name}" for name in settings}
+            server["config"] = (server.get("config") or {}) | own
+    return meta
+
+
+def test_a_topology_says_whether_its_nodes_speak_tls() -> None:
+    assert ON["global"]["enable_tls"] is True
+    assert "enable_tls" not in topology()["global"]
+
+
+def test_what_tiup_adds_for_tls_is_no_difference_and_stays() -> None:
+    assert plan(ON, with_tls(ON))["steps"] == []
+    assert plan(ON, with_tls(ON), applied={})["steps"][0]["do"] == "note"
+    after = topology(tls=True, server_configs={"pd": {"log.level": "warn"}})
+    decided = plan(after, with_tls(ON), applied=plan_plugin.tidb_fingerprints(ON, {}))
+    assert steps(decided) == [("edit-config", []), ("reload", [f"{HERE}:2379"])]
+    edited = decided["steps"][0]["topology"]
+    assert edited["pd_servers"] == with_tls(ON)["topology"]["pd_servers"]
+    assert edited["global"] == with_tls(ON)["topology"]["global"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meta", "switch"),
+    [
+        (ON, deployed(ON), "enable-tls"),
+        (topology(), with_tls(topology()), "disable-tls"),
+    ],
+)
+def test_tls_is_switched_by_a_step_that_is_noted_before_and_after(
+    wanted: dict[str, Any], meta: dict[str, Any], switch: str
+) -> None:
+    decided = plan(wanted, meta)
+    assert steps(decided) == [BEGUN, (switch, [])]
+    assert decided["steps"][0]["applied"] == {"tls": "begun"}
+    assert decided["steps"][1]["applied"].items() >= {("tls", "done"), *decided_marks(wanted)}
+    assert (decided["switch"], decided["pds"]) == (switch, 1)
+    assert decided["steps"][1]["again"] is False
+
+
+def decided_marks(wanted: dict[str, Any]) -> set[tuple[str, str]]:
+    return set(plan_plugin.tidb_fingerprints(wanted, {}).items())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meta", "switch"),
+    [(ON, with_tls(ON), "enable-tls"), (topology(), deployed(topology()), "disable-tls")],
+)
+def test_a_switch_that_was_cut_off_is_made_again_though_the_records_say_it_is_done(
+    wanted: dict[str, Any], meta: dict[str, Any], switch: str
+) -> None:
+    marks = plan_plugin.tidb_fingerprints(wanted, {}) | {"tls": "begun"}
+    decided = plan(wanted, meta, applied=marks, shown=shown(cdc="Down"))
+    assert steps(decided) == [BEGUN, (switch, [])]
+    assert decided["steps"][1]["again"] is True
+    ended = marks | decided["steps"][1]["applied"]
+    assert plan(wanted, meta, applied=ended)["steps"] == []
+
+
+def test_a_switch_of_tls_takes_settings_along_and_comes_before_new_hosts_and_versions() -> None:
+    after = topology(host(), host("10.0.3.208", ("tidb",)), tls=True, gc_ttl=7200)
+    meta = deployed(topology())
+    marks = plan_plugin.tidb_fingerprints(topology(), {})
+    decided = plan(after, meta, applied=marks)
+    names = ["edit-config", "note", "enable-tls", "scale-out"]
+    assert [name for name, _ in steps(decided)] == names
+    assert "enable_tls" not in decided["steps"][0]["topology"]["global"], "TiUP lets none edit it"
+    decided = plan(after, meta, applied=marks, version="v8.5.8")
+    assert [name for name, _ in steps(decided)] == [*names, "upgrade"]
 
 
 def test_what_display_says_is_found_among_other_lines() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -131,8 +132,8 @@ def _error(code: str, message: str) -> dict[str, str]:
 
 
 @contextmanager
-def running() -> Iterator[StandIn]:
-    """Give a stand-in that listens on a port of its own."""
+def running(tls: ssl.SSLContext | None = None) -> Iterator[StandIn]:
+    """Give a stand-in that listens on a port of its own, with TLS where it is given."""
     stand_in = StandIn()
 
     class Handler(BaseHTTPRequestHandler):
@@ -152,6 +153,11 @@ def running() -> Iterator[StandIn]:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        # The handshake is each connection's own, so that one that fails holds up nobody.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     stand_in.address = f"127.0.0.1:{server.server_port}"

@@ -43,8 +43,7 @@ def test_the_run_after_it_brings_the_host_in(
 
 def test_a_whole_run_then_has_everybody_know_each_other(cluster: Cluster) -> None:
     succeeded(cluster.play("site", *WHOLE, both=True))
-    asked = "curl -sf http://127.0.0.1:8300/api/v2/changefeeds/helfy-changes"
-    feed = json.loads(cluster.two.run(asked))
+    feed = cluster.ask("8300/api/v2/changefeeds/helfy-changes", cluster.two)
     assert feed["sink_uri"].startswith(f"kafka://{cluster.one.address}:9092/")
     assert feed["state"] == "normal"
 

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import tiup_mirror
-import yaml
 from machine import Machine
 from plays import Play, play
 
 FIRST, SECOND = tiup_mirror.VERSIONS
 # What of site.yml the two roles need around them.
-WHOLE: Final = ("--tags", "common,firewall,tidb_tiup,kafka,ticdc_changefeed")
+WHOLE: Final = ("--tags", "common,firewall,internal_tls,tidb_tiup,kafka,ticdc_changefeed")
 META: Final = "/home/tiup/.tiup/storage/cluster/clusters/helfy/meta.yaml"
+# What TiUP gives a node where they speak TLS with each other.
+TLS: Final = "/opt/tidb/deploy/cdc-8300/tls"
 UNITS: Final = ("pd-2379", "tikv-20160", "tidb-4000", "cdc-8300")
 
 
@@ -54,13 +55,24 @@ class Cluster:
         told = self.one.run(f"sed -n 's/^tidb_version: v//p' {META} 2>/dev/null || true").strip()
         return told or FIRST
 
+    @property
+    def tls(self) -> bool:
+        """Whether its nodes speak TLS with each other, by TiUP's records."""
+        return self.one.attempt(f"grep -q 'enable_tls: true' {META}").returncode == 0
+
     def play(self, name: str, *arguments: str, both: bool = False, **given: Any) -> Play:
-        """Run a playbook with some variables; with both, the inventory has the second host too."""
+        """Run a playbook with some variables; with both, the inventory has the second host too.
+
+        Version and TLS are what the cluster has already, unless they are given.
+        """
         os.environ["HELFY_INVENTORY"] = str(self.both if both else self.alone)
         os.environ["TIDB_TIUP_MIRROR"] = self.mirror
+        usual: dict[str, Any] = {"tidb_tiup_wait_seconds": 90}
         if "tidb_tiup_version" not in given:
-            given["tidb_tiup_version"] = self.version
-        return play(name, *arguments, "-e", json.dumps({"tidb_tiup_wait_seconds": 90} | given))
+            usual["tidb_tiup_version"] = self.version
+        if "internal_tls_enabled" not in given:
+            usual["internal_tls_enabled"] = self.tls
+        return play(name, *arguments, "-e", json.dumps(usual | given))
 
     def site(self, *arguments: str, **given: Any) -> Play:
         """Run site.yml, of it what this course is about."""
@@ -78,8 +90,16 @@ class Cluster:
         it = machine or self.one
         paths = ("2379/pd/api/v1/version", "20180/status", "10080/status", "8300/api/v2/status")
         asked = paths if it is self.one else paths[1:]
-        told = [it.run(f"curl -sf http://{it.address}:{path}") for path in asked]
-        return {yaml.safe_load(each)["version"].rpartition("v")[2] for each in told}
+        told = [self.ask(path, it) for path in asked]
+        return {each["version"].rpartition("v")[2] for each in told}
+
+    def ask(self, path: str, machine: Machine | None = None) -> Any:
+        """Ask a node of a machine, by port and path, as the other nodes ask it: for JSON."""
+        it = machine or self.one
+        how = "http"
+        if self.tls:
+            how = f"--cacert {TLS}/ca.crt --cert {TLS}/cdc.crt --key {TLS}/cdc.pem https"
+        return json.loads(it.run(f"curl -sSf {how}://{it.address}:{path}"))
 
     def spoil(self, unit: str, machine: Machine | None = None) -> None:
         """Let a unit not start any more."""

@@ -1,8 +1,8 @@
 """A stand-in for PD: health, members, copies, stores, as TiUP and the role ask for them.
 
 It is alone: it takes no other member. Its etcd, which TiUP writes the topology to, is a real one
-(Debian's), a child of this process. What the other stand-ins have to remember together, this keeps
-for them under /stand-in.
+(Debian's), a child of this process. With TLS each of the two speaks it, and demands a certificate.
+What the other stand-ins have to remember together, this keeps for them under /stand-in.
 """
 
 from __future__ import annotations
@@ -162,15 +162,19 @@ class PD:
         }
 
 
-def etcd(given: dict[str, str]) -> subprocess.Popen[bytes]:
+def etcd(given: dict[str, str], tls: serving.TLS | None) -> subprocess.Popen[bytes]:
     """Start PD's etcd, which has no peers; its clients come through PD."""
-    clients, peers = (f"http://127.0.0.1:{port}" for port in (ETCD_PORT, ETCD_PORT + 1))
+    clients = f"{'https' if tls else 'http'}://127.0.0.1:{ETCD_PORT}"
+    peers = f"http://127.0.0.1:{ETCD_PORT + 1}"
+    files = {"trusted-ca-file": tls.ca, "cert-file": tls.cert, "key-file": tls.key} if tls else {}
     return subprocess.Popen(
         [
             *("/usr/bin/etcd", "--name=stand-in", f"--data-dir={given['data-dir']}/etcd"),
             *(f"--listen-client-urls={clients}", f"--advertise-client-urls={clients}"),
             *(f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}"),
             f"--initial-cluster=stand-in={peers}",
+            *(f"--{name}={file}" for name, file in files.items()),
+            *(["--client-cert-auth"] if tls else []),
         ],
         stderr=subprocess.DEVNULL,
     )
@@ -180,7 +184,9 @@ def main(arguments: list[str]) -> None:
     """Run as pd-server."""
     given = serving.options(arguments)
     Path(given["data-dir"]).mkdir(parents=True, exist_ok=True)
-    child = etcd(given)
+    names = ("cacert-path", "cert-path", "key-path")
+    tls = serving.spoken(serving.security(given), names, demands=True)
+    child = etcd(given, tls)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         child.terminate()
@@ -190,4 +196,4 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, end)
     pd = PD(given)
     serving.listen(urlsplit(given["peer-urls"]).port or 2380)
-    serving.serve(urlsplit(given["client-urls"]).port or 2379, pd.answer, grpc=ETCD_PORT)
+    serving.serve(urlsplit(given["client-urls"]).port or 2379, pd.answer, grpc=ETCD_PORT, tls=tls)

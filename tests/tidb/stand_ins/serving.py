@@ -1,14 +1,18 @@
-"""What the stand-ins share: command lines as TiUP's run scripts write them, HTTP, and sockets."""
+"""What the stand-ins share: command lines as TiUP's run scripts write them, HTTP, TLS, sockets."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
+import tomllib
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +22,25 @@ Answer = tuple[int, Any]
 Endpoint = Callable[[str, str, Any], Answer | None]
 
 STARTED: Final = time.time()
-_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class TLS:
+    """A node's files, and whether it demands a certificate of the authority's of who asks it."""
+
+    ca: str
+    cert: str
+    key: str
+    demands: bool
+
+    def context(self, *, asks: bool) -> ssl.SSLContext:
+        """Give what a connection is made by, from here or to here."""
+        purpose = ssl.Purpose.SERVER_AUTH if asks else ssl.Purpose.CLIENT_AUTH
+        made = ssl.create_default_context(purpose, cafile=self.ca)
+        made.load_cert_chain(self.cert, self.key)
+        if self.demands and not asks:
+            made.verify_mode = ssl.CERT_REQUIRED
+        return made
 
 
 def version() -> str:
@@ -43,11 +65,28 @@ def port(address: str) -> int:
     return int(address.rstrip("/").rpartition(":")[2])
 
 
-def ask(address: str, path: str, body: Any = None, seconds: float = 2.0) -> Any:
+def spoken(given: Mapping[str, str], names: Sequence[str], *, demands: bool) -> TLS | None:
+    """What settings say of TLS, by their names for authority, certificate and key; else None."""
+    if names[0] not in given:
+        return None
+    ca, cert, key = (given[name] for name in names)
+    return TLS(ca, cert, key, demands)
+
+
+def security(given: Mapping[str, str]) -> dict[str, Any]:
+    """The part ``security`` of the settings that a command line names."""
+    return dict(tomllib.loads(Path(given["config"]).read_text()).get("security", {}))
+
+
+def ask(
+    address: str, path: str, body: Any = None, tls: TLS | None = None, seconds: float = 2.0
+) -> Any:
     """Ask another stand-in, for JSON. A body is POSTed. Raises OSError."""
-    url = f"http://{address.removeprefix('http://')}{path}"
+    url = f"{'https' if tls else 'http'}://{address.rpartition('/')[2]}{path}"
     data = None if body is None else json.dumps(body).encode()
-    with _DIRECT.open(urllib.request.Request(url, data=data), timeout=seconds) as answer:
+    handlers = [urllib.request.HTTPSHandler(context=tls.context(asks=True))] if tls else []
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
+    with opener.open(urllib.request.Request(url, data=data), timeout=seconds) as answer:
         return json.loads(answer.read() or b"null")
 
 
@@ -72,22 +111,49 @@ def listen(on_port: int) -> None:
     threading.Thread(target=accept, daemon=True).start()
 
 
-def serve(on_port: int, endpoint: Endpoint, metrics: str = "", grpc: int = 0) -> None:
+def speaks_grpc(request: socket.socket, tls: TLS | None) -> bool:
+    """Whether a connection's first bytes are gRPC's: HTTP/2, or TLS that offers nothing else."""
+    if tls is None:
+        return request.recv(3, socket.MSG_PEEK) == b"PRI"
+    whole = socket.MSG_PEEK | socket.MSG_WAITALL
+    head = request.recv(5, whole)
+    if head[:1] != b"\x16":
+        return False
+    hello = request.recv(5 + int.from_bytes(head[3:5]), whole)
+    return b"\x02h2" in hello and b"\x08http/1.1" not in hello
+
+
+def serve(
+    on_port: int,
+    endpoint: Endpoint,
+    metrics: str = "",
+    *,
+    grpc: int = 0,
+    tls: TLS | None = None,
+) -> None:
     """Answer HTTP for ever. What the endpoint does not know is 404, and noted on stderr.
 
-    grpc: a port of this machine that connections of gRPC are passed on to.
+    grpc: a port of this machine that connections of gRPC are passed on to, as they are.
     """
+    context = tls.context(asks=False) if tls else None
 
     class Server(ThreadingHTTPServer):
         request_queue_size = 128
 
         def finish_request(self, request: Any, client_address: Any) -> None:
-            if not grpc or request.recv(3, socket.MSG_PEEK) != b"PRI":
+            if grpc and speaks_grpc(request, tls):
+                with socket.create_connection(("127.0.0.1", grpc)) as behind:
+                    threading.Thread(target=pump, args=(behind, request), daemon=True).start()
+                    pump(request, behind)
+            elif context:
+                # Whoever does not speak TLS, or has no certificate, is told so by TLS itself.
+                with (
+                    contextlib.suppress(OSError),
+                    context.wrap_socket(request, server_side=True) as link,
+                ):
+                    super().finish_request(link, client_address)
+            else:
                 super().finish_request(request, client_address)
-                return
-            with socket.create_connection(("127.0.0.1", grpc)) as behind:
-                threading.Thread(target=pump, args=(behind, request), daemon=True).start()
-                pump(request, behind)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

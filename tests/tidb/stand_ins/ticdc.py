@@ -32,9 +32,9 @@ def reachable(sink_uri: str) -> bool:
 class Capture:
     """One server of TiCDC."""
 
-    def __init__(self, pd: str, address: str) -> None:
-        """Know PD and the own address."""
-        self.pd, self.address = pd, address
+    def __init__(self, pd: str, address: str, tls: serving.TLS | None) -> None:
+        """Know PD and the own address, and how PD is asked."""
+        self.pd, self.address, self.tls = pd, address, tls
 
     def answer(self, method: str, path: str, body: Any) -> serving.Answer | None:
         """Answer a request."""
@@ -57,7 +57,7 @@ class Capture:
     def _changefeed(self, method: str, path: str, body: Any) -> serving.Answer:
         stand_in = ticdc_stand_in.StandIn()
         try:
-            stand_in.feed = serving.ask(self.pd, _NOTE)
+            stand_in.feed = serving.ask(self.pd, _NOTE, tls=self.tls)
         except OSError as error:
             return 503, {"error_code": "CDC:ErrPDEtcdAPIError", "error_msg": f"PD: {error}"}
         before = str(stand_in.feed)
@@ -68,7 +68,7 @@ class Capture:
             feed["state"] = "normal" if stand_in.kafka else "warning"
         told = stand_in.answer(method, path, body)
         if str(stand_in.feed) != before:
-            serving.ask(self.pd, _NOTE, stand_in.feed)
+            serving.ask(self.pd, _NOTE, stand_in.feed, self.tls)
         return told
 
 
@@ -77,5 +77,7 @@ def main(arguments: list[str]) -> None:
     given = serving.options(arguments[1:])
     Path(given["data-dir"]).mkdir(parents=True, exist_ok=True)
     pd = given["pd"].split(",")[0]
-    capture = Capture(pd, given["advertise-addr"])
-    serving.serve(serving.port(given["addr"]), capture.answer)
+    demands = serving.security(given).get("mtls", False)
+    tls = serving.spoken(given, ("ca", "cert", "key"), demands=demands)
+    capture = Capture(pd, given["advertise-addr"], tls)
+    serving.serve(serving.port(given["addr"]), capture.answer, tls=tls)

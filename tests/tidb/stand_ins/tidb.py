@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -150,7 +149,7 @@ def answer(method: str, path: str, _body: Any) -> serving.Answer | None:
 def main(arguments: list[str]) -> None:
     """Run as tidb-server."""
     given = serving.options(arguments)
-    security = tomllib.loads(Path(given["config"]).read_text()).get("security", {})
+    security = serving.security(given)
     behind = Server(Path.cwd() / "stand-in", security)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -161,4 +160,6 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, end)
     front = Front(int(given["P"]), behind.socket)
     threading.Thread(target=front.serve_forever, daemon=True).start()
-    serving.serve(int(given["status"]), answer)
+    names = ("cluster-ssl-ca", "cluster-ssl-cert", "cluster-ssl-key")
+    tls = serving.spoken(security, names, demands=False)
+    serving.serve(int(given["status"]), answer, tls=tls)

@@ -10,12 +10,12 @@ from typing import Any
 import serving
 
 
-def report(pds: list[str], address: str) -> None:
+def report(pds: list[str], address: str, tls: serving.TLS | None) -> None:
     """Tell PD again and again; one that is told that it is a tombstone says no more."""
     while True:
         for pd in pds:
             try:
-                serving.ask(pd, "/stand-in/heartbeat", {"address": address})
+                serving.ask(pd, "/stand-in/heartbeat", {"address": address}, tls)
             except urllib.error.HTTPError:
                 return
             except OSError:
@@ -33,11 +33,14 @@ def main(arguments: list[str]) -> None:
     """Run as tikv-server."""
     given = serving.options(arguments)
     serving.listen(serving.port(given["addr"]))
-    told = (given["pd"].split(","), given["advertise-addr"])
+    names = ("ca-path", "cert-path", "key-path")
+    tls = serving.spoken(serving.security(given), names, demands=False)
+    told = (given["pd"].split(","), given["advertise-addr"], tls)
     threading.Thread(target=report, args=told, daemon=True).start()
     leaders = 'tikv_raftstore_region_count{type="leader"} 0\n'
     serving.serve(
         serving.port(given["status-addr"]),
         answer,
         f"# TYPE tikv_raftstore_region_count gauge\n{leaders}",
+        tls=tls,
     )
