@@ -156,7 +156,7 @@ def test_a_certificate_is_made_anew_near_its_end(page: Machine) -> None:
     assert renewed.changed == {"nginx : Make the certificate", "nginx : Reload nginx"}
     second = served(page, port)
     assert second != first
-    keys = {x509.load_pem_x509_certificate(pem.encode()).public_key() for pem in (first, second)}
+    keys = [x509.load_pem_x509_certificate(pem.encode()).public_key() for pem in (first, second)]
     assert len({key.public_bytes(*PUBLIC) for key in keys}) == 1, "the key stays"
     # Another name is another certificate.
     named = run(*SELF_SIGNED, "-e", json.dumps({"nginx_tls_names": ["login.example.com"]}))
