@@ -14,6 +14,7 @@ from release import copy_release
 from stream import Stream
 
 ON: Final = ("-e", '{"internal_tls_enabled": true}')
+NEAR: Final = '{"__internal_tls_renew_days": 400, "internal_tls_days": 500}'
 EXPECTED: Final = {"mariadb : Configure MariaDB", "kafka : Configure Kafka"}
 PLACE: Final = "/etc/helfy-tls"
 # A handshake with whatever listens there, by the authority's certificate alone.
@@ -124,7 +125,7 @@ def test_it_is_foretold_done_once_and_done_again_near_the_end(off: Machine) -> N
     assert run("--check", *ON).changed == set()
     first = off.run(f"openssl x509 -in {PLACE}/host.pem")
     # As if its end were nearer than that.
-    renewed = run(*ON, "-e", "__internal_tls_renew_days=400")
+    renewed = run(*ON, "-e", NEAR)
     assert {"mariadb : Restart MariaDB", "kafka : Restart Kafka"} <= renewed.changed
     assert off.run(f"openssl x509 -in {PLACE}/host.pem") != first
     check_that_nobody_gets_by_it(off)
