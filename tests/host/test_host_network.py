@@ -9,7 +9,11 @@ from machine import ROOT, Machine
 from machines import names
 
 ANYWHERE = "anywhere"
-PLACES = {"all addresses": ANYWHERE, "loopback": "127.0.0.1"}
+PLACES = {
+    "all addresses": ANYWHERE,
+    "all IPv4 addresses": ANYWHERE,
+    "loopback": "127.0.0.1",
+}
 
 
 def table() -> list[list[str]]:
