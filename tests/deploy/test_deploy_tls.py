@@ -84,7 +84,8 @@ def _page(client_machine: Machine) -> Iterator[Machine]:
     if client_machine.vars["nginx_tls"] != "none":
         pytest.skip("this inventory has TLS of its own")
     yield client_machine
-    run()
+    if reached(client_machine.address, client_machine.vars["nginx_tls_port"]):
+        run()
 
 
 def check_http_only_redirects(page: Machine) -> None:
