@@ -27,7 +27,10 @@ FILES: Final = {
 # Ansible's module for archives has no check mode.
 ONLY_SKIPPED_IN_CHECK_MODE: Final = {"debezium : Unpack the plugin"}
 # On a new one, those that work with software that is not there yet: all of these files …
-WITH_SOFTWARE: Final = ("run", "restart", "health", "accounts", "passwords", "database", "topic")
+WITH_SOFTWARE: Final = (
+    *("run", "restart", "health", "accounts", "passwords", "database", "topic"),
+    *("demand_tls", "drop_accounts"),
+)
 # … archives again, what is made of what they have, a package's folder, a dead machine's remains.
 ALSO_SKIPPED_ON_A_NEW_MACHINE: Final = ONLY_SKIPPED_IN_CHECK_MODE | {
     "common : Finish it",
