@@ -6,6 +6,7 @@ this module. Labels take few values: routes as the application knows them and ne
 
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Final
 
 from flask import Flask, Response, g, jsonify, request
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from helfy import __release__, __version__
 from helfy import sessions as stored
+from helfy.api.last_hour import Hour
 from helfy.api.services import Services, services
 from helfy.feed.minutes import Minutes
 
@@ -47,6 +49,7 @@ class Metrics:
 
     def __init__(self, here: Services) -> None:
         self.minutes = Minutes()
+        self._reader = here.feed.reader
         self.registry = CollectorRegistry()
         self.registry.register(_Now(here))
         self._logins = Counted(
@@ -72,6 +75,14 @@ class Metrics:
             outcome = _LOGIN_OUTCOMES.get(status, "error" if status >= 500 else "bad_request")  # noqa: PLR2004
             self._logins.labels(outcome).inc()
             self.minutes.note(f"logins.{outcome}")
+
+    def hour(self) -> Hour:
+        """Give what this process counted and saw within the last hour."""
+        return Hour(
+            minutes=self.minutes.by_minute(),
+            latencies=self._reader.latencies.minutes.by_minute(),
+            lags=self._reader.lags.by_minute(),
+        )
 
 
 class _Now:
@@ -145,7 +156,7 @@ def register(app: Flask) -> None:
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
     def hour() -> Response:
-        return jsonify({"release": __release__, "minutes": metrics.minutes.by_minute()})
+        return jsonify({"release": __release__, **asdict(metrics.hour())})
 
     # First to be registered is last to run: the answer is whole by then.
     app.after_request_funcs.setdefault(None, []).insert(0, count)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from flask import Response, current_app
 from flask_openapi3.blueprint import APIBlueprint
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from helfy import __release__
 from helfy.api import answers, metrics, responses
+from helfy.api.last_hour import Hour, together
 from helfy.api.models import Shape
 from helfy.api.services import Services, services
 from helfy.feed.minutes import LAG, SECONDS, quantile
@@ -77,7 +78,7 @@ class Minute(Shape):
     p95_ms: int | None
     """Latency of these changes."""
     lag_records: int
-    """The most records that this process had still to read."""
+    """The most records that a process had still to read."""
 
 
 class Status(Shape):
@@ -94,13 +95,21 @@ class Status(Shape):
     """The minutes of the last hour in which something happened, oldest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a process said."""
+
+    release: str
+    hour: Hour
+
+
 @dataclass(slots=True)
 class _Peers:
     """What the other processes said, for as long as it is fresh."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     asked_at: float = float("-inf")
-    said: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    said: dict[str, _Said | None] = field(default_factory=dict)
 
 
 _peers = _Peers()
@@ -115,10 +124,8 @@ def show() -> Response:
     """
     here = services()
     processes = _ask_processes(here)
-    hours = [said["minutes"] for said in processes.values() if said is not None]
-    minutes = _together(hours)
-    latencies = here.feed.reader.latencies.minutes.by_minute()
-    lags = here.feed.reader.lags.by_minute()
+    hour = together(said.hour for said in processes.values() if said is not None)
+    minutes, latencies, lags = hour.minutes, hour.latencies, hour.lags
     total = sum((Counter(counts) for counts in minutes.values()), Counter[str]())
     delays = sum((Counter(counts) for counts in latencies.values()), Counter[str]())
     silence = here.feed.reader.pulse.silence()
@@ -191,22 +198,22 @@ def _database(here: Services) -> Part:
     return Part(name="database", instance=None, state="up", said="answers")
 
 
-def _processes(said: dict[str, dict[str, Any] | None]) -> list[Part]:
+def _processes(said: dict[str, _Said | None]) -> list[Part]:
     return [
         Part(
             name="api",
             instance=address,
             state="down" if answer is None else "up",
-            said="does not answer" if answer is None else f"release {answer['release']}",
+            said="does not answer" if answer is None else f"release {answer.release}",
         )
         for address, answer in said.items()
     ]
 
 
-def _ask_processes(here: Services) -> dict[str, dict[str, Any] | None]:
+def _ask_processes(here: Services) -> dict[str, _Said | None]:
     """Ask each API process what it counted, every other second at most; None: no answer."""
     own = str(current_app.config.get("ADDRESS", "this process"))
-    mine = {"release": __release__, "minutes": metrics.of(current_app).minutes.by_minute()}
+    mine = _Said(__release__, metrics.of(current_app).hour())
     others = [address for address in here.settings.server.processes if address != own]
     with _peers.lock:
         stale = time.monotonic() - _peers.asked_at > FRESH_SECONDS
@@ -216,26 +223,16 @@ def _ask_processes(here: Services) -> dict[str, dict[str, Any] | None]:
         return dict(sorted({own: mine, **_peers.said}.items()))
 
 
-def _ask(address: str) -> dict[str, Any] | None:
+def _ask(address: str) -> _Said | None:
     connection = http.client.HTTPConnection(address, timeout=ASK_SECONDS)
     try:
         connection.request("GET", "/metrics/hour", headers={"Host": "localhost"})
         said = json.loads(connection.getresponse().read())
-        # JSON has no numbers for names.
-        minutes = {int(minute): counts for minute, counts in said["minutes"].items()}
-        return {"release": said["release"], "minutes": minutes}
+        return _Said(str(said["release"]), Hour.read(said))
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
         return None
     finally:
         connection.close()
-
-
-def _together(hours: list[dict[int, dict[str, int]]]) -> dict[int, dict[str, int]]:
-    total: dict[int, Counter[str]] = {}
-    for hour in hours:
-        for minute, counts in hour.items():
-            total.setdefault(minute, Counter()).update(counts)
-    return {minute: dict(counts) for minute, counts in total.items()}
 
 
 def _named(counts: dict[str, int], kind: str) -> dict[str, int]:

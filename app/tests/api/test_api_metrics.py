@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.serving import make_server
 
 from helfy.api import metrics, status
+from helfy.api.last_hour import Hour
 from helfy.api.settings import Server, Settings
 from helfy.consumer import metrics as consumer
 
@@ -179,6 +180,11 @@ def test_the_last_hour_of_all_processes(
     token_of(client)
     for _ in range(2):
         login(other.test_client(), password="wrong")
+    # Both follow the one stream; the one that answers began later.
+    before = time.time() - 600
+    for app, moments in ((one, (time.time(),)), (other, (before, before, time.time()))):
+        for at in moments:
+            services_of(app).feed.reader.latencies.note(15, at)
     with served(other, port):
         answer = see(client)
     found = parts(answer)
@@ -188,7 +194,21 @@ def test_the_last_hour_of_all_processes(
     assert answer["logins"] == {"invalid_credentials": 2, "ok": 2}
     assert answer["requests"] == {"2xx": 2, "4xx": 2}
     assert sum(sum(minute["logins"].values()) for minute in answer["hour"]) == 4
-    assert parts(see(client))["api", f"127.0.0.1:{port}"] == "down"
+    assert sum(minute["changes"] for minute in answer["hour"]) == 3, "each change once"
+    assert answer["stream"]["latency"]["changes"] == 3
+    assert answer["stream"]["latency"]["p50Ms"] == 20
+    answer = see(client)
+    assert parts(answer)["api", f"127.0.0.1:{port}"] == "down"
+    assert answer["stream"]["latency"]["changes"] == 1, "what this process saw itself"
+
+
+def test_a_process_that_says_something_else_is_down() -> None:
+    for said in ({"minutes": []}, {"minutes": {"x": {}}}, {"latencies": {"1": 2}}):
+        with pytest.raises((ValueError, TypeError, AttributeError)):
+            Hour.read(said)
+    assert Hour.read({"release": "before", "minutes": {"7": {"logins.ok": 1}}}) == Hour(
+        minutes={7: {"logins.ok": 1}}
+    )
 
 
 def test_the_status_is_for_admins(client: FlaskClient) -> None:
