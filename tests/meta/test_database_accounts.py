@@ -37,7 +37,7 @@ def wish(server: MariaDB, tmp_path: Path) -> dict[str, Any]:
     with log_in(server, "root", known_root(server)) as connection:
         for statement in (
             "DROP DATABASE IF EXISTS helfy",
-            "DROP USER IF EXISTS helfy_api@127.0.0.1",
+            "DROP USER IF EXISTS helfy_api@127.0.0.1, helfy_api@192.0.2.7",
             "CREATE USER IF NOT EXISTS 'root'@'%'",
             "GRANT ALL PRIVILEGES ON *.* TO 'root'@'%' WITH GRANT OPTION",
             "ALTER USER 'root'@'%' IDENTIFIED BY ''",
@@ -55,6 +55,8 @@ def wish(server: MariaDB, tmp_path: Path) -> dict[str, Any]:
         "collation": "utf8mb4_general_ci",
         "globals": {"time_zone": "+00:00"},
         "accounts": [API],
+        "tls": None,
+        "only": False,
         "dry_run": False,
     }
 
@@ -146,6 +148,37 @@ def test_rights_that_are_too_many_go(server: MariaDB, wish: dict[str, Any]) -> N
         "rights of helfy_api@127.0.0.1: no DROP",
     ]
     assert bring(server, wish) == []
+
+
+def test_tls_is_demanded_and_demanded_no_more(server: MariaDB, wish: dict[str, Any]) -> None:
+    bring(server, wish)
+    demanded = wish | {"tls": True}
+    change = ["TLS demanded of helfy_api@127.0.0.1"]
+    assert bring(server, demanded | {"dry_run": True}) == change
+    log_in(server, "helfy_api", "api-password-1", "helfy").close()
+    assert bring(server, demanded) == change
+    assert bring(server, demanded) == bring(server, wish) == []
+    with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
+        log_in(server, "helfy_api", "api-password-1", "helfy")
+    # A new password asks no less.
+    other = wish | {"accounts": [API | {"password": "api-password-2"}]}
+    assert bring(server, other) == ["password of helfy_api@127.0.0.1"]
+    off = other | {"tls": False}
+    assert bring(server, off) == ["TLS not demanded of helfy_api@127.0.0.1"]
+    assert bring(server, off) == []
+    log_in(server, "helfy_api", "api-password-2", "helfy").close()
+
+
+def test_accounts_for_former_hosts_go(server: MariaDB, wish: dict[str, Any]) -> None:
+    both = wish | {"accounts": [API, API | {"host": "192.0.2.7"}]}
+    bring(server, both)
+    assert bring(server, wish) == [], "until it is asked for"
+    only = wish | {"only": True}
+    change = ["account helfy_api@192.0.2.7: none"]
+    assert bring(server, only | {"dry_run": True}) == change
+    assert bring(server, only) == change
+    assert bring(server, only) == []
+    log_in(server, "helfy_api", "api-password-1", "helfy").close()
 
 
 def test_a_rehearsal_says_it_all_and_changes_nothing(server: MariaDB, wish: dict[str, Any]) -> None:

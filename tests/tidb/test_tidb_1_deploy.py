@@ -160,11 +160,18 @@ def test_root_has_the_generated_password_and_the_others_what_they_need(cluster: 
 
 def test_a_setting_restarts_those_alone_that_read_it(cluster: Cluster) -> None:
     before = cluster.processes()
+    # From where nobody asks any more; see the next test.
+    cluster.one.run("mariadb -e \"CREATE USER helfy_api@'192.0.2.7' IDENTIFIED BY 'a password'\"")
     run = succeeded(cluster.site(tidb_tiup_server_configs={"tidb": {"log.level": "warn"}}))
     assert "tidb_tiup : Let TiUP do it: reload 192.168.58.10:4000" in run.changed
     after = cluster.processes()
     assert {unit for unit in UNITS if after[unit] != before[unit]} == {"tidb-4000"}
     assert settings(cluster, "tidb-4000")["log"]["level"] == "warn"
+
+
+def test_accounts_for_former_addresses_are_gone(cluster: Cluster) -> None:
+    names = "mariadb -BN -e \"SELECT Host FROM mysql.user WHERE User = 'helfy_api'\""
+    assert cluster.one.run(names).split() == ["127.0.0.1"]
 
 
 @pytest.mark.long
@@ -188,6 +195,9 @@ def test_tls_is_switched_on_within_the_cluster(cluster: Cluster) -> None:
     feed = cluster.ask("8300/api/v2/changefeeds/helfy-changes")
     assert feed["state"] == "normal"
     assert "ca=%2Fetc%2Fhelfy-tls%2Fca.pem" in feed["sink_uri"]
+    for name in ("helfy_api", "helfy_migrate"):
+        asked = f"SHOW CREATE USER '{name}'@'127.0.0.1'"
+        assert " REQUIRE SSL" in cluster.one.run(f'mariadb -BN -e "{asked}"')
     members = json.loads(cluster.one.run("curl -sf http://127.0.0.1:12380/members"))
     assert [url.partition(":")[0] for url in members[0]["peerURLs"]] == ["https"]
 

@@ -3,7 +3,9 @@
 database_accounts.py    reads the wish as JSON, writes {"changed": [...]} as JSON
 
 The wish: host, port, client_file, root_password, database, collation, globals (name: value),
-accounts (name, host, password, privileges), dry_run. Nothing that is as wished is touched.
+accounts (name, host, password, privileges), tls (whether it is demanded of the accounts; null:
+as it is), only (whether accounts of these names for other hosts go), dry_run. Nothing that is as
+wished is touched.
 
 root's password is first written to client_file (what the client reads) and then set, the one
 before it kept beside it until that is done: a run that is cut off can be run again.
@@ -109,6 +111,10 @@ def bring(database: Database, wish: dict[str, Any]) -> None:
         )
     for account in wish["accounts"]:
         bring_account(database, wish["database"], account)
+        if wish["tls"] is not None:
+            bring_tls(database, account, demanded=wish["tls"])
+    if wish["only"]:
+        drop_others(database, wish["accounts"])
 
 
 def bring_account(database: Database, schema: str, account: dict[str, Any]) -> None:
@@ -148,6 +154,30 @@ def bring_account(database: Database, schema: str, account: dict[str, Any]) -> N
     if own - held:
         more = ", ".join(sorted(own - held))
         database.change(f"rights of {shown}: {more}", f"GRANT {more} ON {schema}.* TO %s@%s", *who)
+
+
+def bring_tls(database: Database, account: dict[str, Any], *, demanded: bool) -> None:
+    """Demand TLS of an account, or demand it no more."""
+    who = (account["name"], account["host"])
+    demands = False
+    # In a rehearsal it need not be there.
+    if database.rows("SELECT 1 FROM mysql.user WHERE User = %s AND Host = %s", *who):
+        [told] = database.rows("SHOW CREATE USER %s@%s", *who)
+        demands = " REQUIRE SSL" in " ".join(map(str, told.values()))
+    if demands != demanded:
+        word = "SSL" if demanded else "NONE"
+        what = f"TLS {'demanded' if demanded else 'not demanded'} of {who[0]}@{who[1]}"
+        database.change(what, f"ALTER USER %s@%s REQUIRE {word}", *who)
+
+
+def drop_others(database: Database, accounts: list[dict[str, Any]]) -> None:
+    """Drop the accounts of these names for hosts that nobody asks from any more."""
+    wished = {(account["name"], account["host"]) for account in accounts}
+    for name in sorted({name for name, _ in wished}):
+        for row in database.rows("SELECT Host AS host FROM mysql.user WHERE User = %s", name):
+            host = lower(row)["host"]
+            if (name, host) not in wished:
+                database.change(f"account {name}@{host}: none", "DROP USER %s@%s", name, host)
 
 
 def rights(row: dict[str, Any]) -> set[str]:
