@@ -10,7 +10,19 @@ import pytest
 import tiup_mirror
 import yaml
 from machine import MachineError, wait_for
-from tidb_course import FIRST, META, SECOND, TLS, UNITS, WHOLE, Cluster, Mirror, refused, succeeded
+from tidb_course import (
+    FIRST,
+    META,
+    NODES,
+    SECOND,
+    TLS,
+    UNITS,
+    WHOLE,
+    Cluster,
+    Mirror,
+    refused,
+    succeeded,
+)
 
 
 def settings(cluster: Cluster, node: str) -> dict[str, Any]:
@@ -71,6 +83,11 @@ def test_the_run_after_it_deploys(cluster: Cluster) -> None:
     assert meta["tidb_version"] == f"v{FIRST}"
     feed = cluster.ask("8300/api/v2/changefeeds/helfy-changes")
     assert feed["sink_uri"].startswith("kafka://127.0.0.1:9092/tidb_changes?")
+
+
+def test_who_is_not_in_the_inventory_reaches_no_node(cluster: Cluster) -> None:
+    assert cluster.reached_by(cluster.one) == NODES, "Kafka is on loopback"
+    assert cluster.reached_by(cluster.two) == set()
 
 
 def test_a_second_run_changes_nothing(cluster: Cluster) -> None:

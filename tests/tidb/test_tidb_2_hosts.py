@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tidb_course import UNITS, WHOLE, Cluster, Mirror, refused, succeeded
+from tidb_course import KAFKA, UNITS, WHOLE, Cluster, Mirror, refused, succeeded
 
 # A quarter of an hour for two cores, of which CI has none to spare.
 pytestmark = pytest.mark.long
@@ -46,6 +46,7 @@ def test_a_whole_run_then_has_everybody_know_each_other(cluster: Cluster) -> Non
     feed = cluster.ask("8300/api/v2/changefeeds/helfy-changes", cluster.two)
     assert feed["sink_uri"].startswith(f"kafka://{cluster.one.address}:9092/")
     assert feed["state"] == "normal"
+    assert cluster.reached_by(cluster.two) >= {2379, 20160, 8300, KAFKA}
 
 
 def test_a_second_run_on_both_changes_nothing(cluster: Cluster) -> None:
@@ -84,3 +85,4 @@ def test_scale_in_takes_out_what_was_confirmed(cluster: Cluster) -> None:
     after = cluster.processes()
     # TiKV is alone again, and keeps no space free.
     assert {unit for unit in UNITS if after[unit] != before[unit]} <= {"tikv-20160"}
+    assert cluster.reached_by(cluster.two) == set(), "a stranger again"

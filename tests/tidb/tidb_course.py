@@ -19,6 +19,21 @@ META: Final = "/home/tiup/.tiup/storage/cluster/clusters/helfy/meta.yaml"
 # What TiUP gives a node where they speak TLS with each other.
 TLS: Final = "/opt/tidb/deploy/cdc-8300/tls"
 UNITS: Final = ("pd-2379", "tikv-20160", "tidb-4000", "cdc-8300")
+NODES: Final = frozenset({2379, 20160, 4000, 8300})
+KAFKA: Final = 9092
+# Which ports of an address take a connection; one that is neither taken nor refused ends it.
+REACH: Final = """
+import json, socket, sys
+given = json.load(sys.stdin)
+found = []
+for port in given["ports"]:
+    try:
+        socket.create_connection((given["host"], port), timeout=5).close()
+    except ConnectionRefusedError:
+        continue
+    found.append(port)
+print(json.dumps(found))
+"""
 
 
 @dataclass
@@ -92,6 +107,11 @@ class Cluster:
         asked = paths if it is self.one else paths[1:]
         told = [self.ask(path, it) for path in asked]
         return {each["version"].rpartition("v")[2] for each in told}
+
+    def reached_by(self, machine: Machine) -> set[int]:
+        """The ports of the first machine's nodes, and Kafka's, that a machine can reach."""
+        given = {"host": self.one.address, "ports": [*NODES, KAFKA]}
+        return set(machine.python(REACH, given))
 
     def ask(self, path: str, machine: Machine | None = None) -> Any:
         """Ask a node of a machine, by port and path, as the other nodes ask it: for JSON."""
