@@ -101,6 +101,7 @@ def release(folder: Path, change: tuple[str, str], **more: str) -> str:
     return include(folder, role, variables, **more)
 
 
+@pytest.mark.long
 def test_a_package_index_out_of_reach(tmp_path: Path) -> None:
     said = release(tmp_path, ("nothing", "nothing"), UV_DEFAULT_INDEX=f"{NOBODY}/simple")
     assert NOBODY in said

@@ -90,8 +90,9 @@ def test_who_is_not_in_the_inventory_reaches_no_node(cluster: Cluster) -> None:
     assert cluster.reached_by(cluster.two) == set()
 
 
+@pytest.mark.long
 def test_a_second_run_changes_nothing(cluster: Cluster) -> None:
-    # The other roles' second run is the scenario default's.
+    # The other roles' second run is the scenario default's. CI has the one with TLS.
     before = cluster.processes()
     assert succeeded(cluster.site()).changed == set()
     assert cluster.processes() == before
@@ -258,6 +259,7 @@ def test_the_clusters_keys_are_read_by_its_user_alone(cluster: Cluster) -> None:
         assert one.attempt(f"runuser -u nobody -- cat {key}").returncode != 0, key
 
 
+@pytest.mark.long
 def test_a_node_that_is_down_is_named_and_started_again(cluster: Cluster) -> None:
     before = cluster.processes()
     cluster.one.run("systemctl stop tikv-20160")
