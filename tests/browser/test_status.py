@@ -101,6 +101,8 @@ def by_minute(page: Page, title: str, column: str) -> dict[str, int]:
     shown = chart(page, title)
     if shown.locator("details").get_attribute("open") is None:
         shown.get_by_text("As a table").click()
+        # The browser tells the page a moment later that it is open.
+        expect(shown.locator(".chart-rows > *")).to_have_count(1)
     head = shown.locator("thead th").all_inner_texts()
     if column not in head:
         return {}
@@ -154,7 +156,7 @@ def test_a_chart_has_words_and_a_table(page: Page, api: Api) -> None:
     latency.get_by_text("As a table").focus()
     page.keyboard.press("Enter")
     rows = latency.locator("tbody tr")
-    assert rows.count() == image.locator("g").count()
+    expect(rows).to_have_count(image.locator("g").count())
     expect(latency.locator("thead th")).to_have_text(["Minute", "95 of 100 changes within"])
     # It stays open when the page renews itself.
     asked = page.locator(".status-fresh time").get_attribute("datetime")
