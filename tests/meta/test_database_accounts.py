@@ -56,7 +56,7 @@ def wish(server: MariaDB, tmp_path: Path) -> dict[str, Any]:
         "globals": {"time_zone": "+00:00"},
         "accounts": [API],
         "tls": None,
-        "only": False,
+        "drop_others": False,
         "dry_run": False,
     }
 
@@ -173,7 +173,7 @@ def test_accounts_for_former_hosts_go(server: MariaDB, wish: dict[str, Any]) -> 
     both = wish | {"accounts": [API, API | {"host": "192.0.2.7"}]}
     bring(server, both)
     assert bring(server, wish) == [], "until it is asked for"
-    only = wish | {"only": True}
+    only = wish | {"drop_others": True}
     change = ["account helfy_api@192.0.2.7: none"]
     assert bring(server, only | {"dry_run": True}) == change
     assert bring(server, only) == change

@@ -4,8 +4,8 @@ database_accounts.py    reads the wish as JSON, writes {"changed": [...]} as JSO
 
 The wish: host, port, client_file, root_password, database, collation, globals (name: value),
 accounts (name, host, password, privileges), tls (whether it is demanded of the accounts; null:
-as it is), only (whether accounts of these names for other hosts go), dry_run. Nothing that is as
-wished is touched.
+as it is), drop_others (whether accounts of these names for other hosts go), dry_run. Nothing that
+is as wished is touched.
 
 root's password is first written to client_file (what the client reads) and then set, the one
 before it kept beside it until that is done: a run that is cut off can be run again.
@@ -113,7 +113,7 @@ def bring(database: Database, wish: dict[str, Any]) -> None:
         bring_account(database, wish["database"], account)
         if wish["tls"] is not None:
             bring_tls(database, account, demanded=wish["tls"])
-    if wish["only"]:
+    if wish["drop_others"]:
         drop_others(database, wish["accounts"])
 
 
