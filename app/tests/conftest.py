@@ -13,6 +13,7 @@ import pytest
 from mariadb_server import API_PASSWORD, MIGRATE_PASSWORD, MariaDB
 
 if TYPE_CHECKING:
+    from connect_server import Connect
     from kafka_server import Kafka
 
 # The tests are of the tree they stand in, whether or not the package is installed.
@@ -28,7 +29,7 @@ with warnings.catch_warnings():
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to ``make test`` what needs a Kafka: it takes longer than all the rest."""
     for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()):
+        if {"kafka", "connect"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 
@@ -63,4 +64,17 @@ def kafka() -> "Iterator[Kafka]":
         yield server
         server.stop()
     finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def connect() -> "Iterator[Connect]":
+    """A running Kafka Connect without a connector; see connect_server.py."""
+    home = Path(tempfile.mkdtemp(prefix="helfy-connect-"))
+    server: Connect = importlib.import_module("connect_server").Connect(home)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
         shutil.rmtree(home)

@@ -28,8 +28,7 @@ from kafka.admin import (  # type: ignore[import-untyped]
 
 from helfy.kafka_consumer import KafkaLogin, security
 
-_ROOT = Path(__file__).resolve().parents[2]
-_ROLES = _ROOT / "roles"
+ROLES: Final = Path(__file__).resolve().parents[2] / "roles"
 _START_SECONDS = 60
 _CLUSTER = "0AAAAAAAAAAAAAAAAAAAAA"
 _CONFIG = """\
@@ -199,20 +198,25 @@ class Kafka:
 
 
 def jars() -> Path:
-    """Give the folder of Kafka's jars, which Maven resolves where the cache has them not."""
+    """Give the folder of Kafka's jars."""
+    return artifacts("kafka")
+
+
+def artifacts(role: str) -> Path:
+    """Give the folder of what a role takes from Maven; resolve it where it is not cached."""
     java = shutil.which("java")
     assert java, "java is missing: run 'make setup'"
-    [sums] = sorted((_ROLES / "kafka/files/maven").glob("*.sha256"))
+    [sums] = sorted((ROLES / role / "files/maven").glob("*.sha256"))
     cache = os.environ.get("HELFY_CACHE") or (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "helfy"
     )
-    libraries = Path(cache) / "maven" / hashlib.sha256(sums.read_bytes()).hexdigest()[:16]
-    if len(list(libraries.glob("*.jar"))) == len(sums.read_text().splitlines()):
-        return libraries
+    folder = Path(cache) / "maven" / hashlib.sha256(sums.read_bytes()).hexdigest()[:16]
+    if len(list(folder.glob("*"))) == len(sums.read_text().splitlines()):
+        return folder
     done = subprocess.run(
         [
             "bash",
-            str(_ROLES / "maven_artifacts/files/resolve.sh"),
+            str(ROLES / "maven_artifacts/files/resolve.sh"),
             str(sums.parent / "pom.xml"),
             str(sums),
             str(Path(cache) / "maven"),
@@ -223,7 +227,7 @@ def jars() -> Path:
         check=False,
     )
     if done.returncode:
-        pytest.fail(f"Kafka's jars are not there:\n{done.stderr}")
+        pytest.fail(f"the artifacts of {role} cannot be resolved:\n{done.stderr}")
     return Path(done.stdout.strip()).with_suffix("")
 
 

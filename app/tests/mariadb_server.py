@@ -29,12 +29,14 @@ class MariaDB:
 
     Accounts: ``root`` without a password, ``helfy_api`` and ``helfy_migrate`` with the rights
     that they have on a VM. Nothing of the host's configuration is read. With ``certificate``, a
-    file with the key too, it speaks TLS.
+    file with the key too, it speaks TLS. With ``defaults_file``, a configuration as on a VM, it
+    starts with that.
     """
 
     def __init__(self, home: Path, certificate: Path | None = None) -> None:
         self._home = home
         self._certificate = certificate
+        self.defaults_file: Path | None = None
         self._binary = _binary()
         self._process: subprocess.Popen[bytes] | None = None
         self.host = "127.0.0.1"
@@ -61,7 +63,11 @@ class MariaDB:
         """Start the server and wait until it answers."""
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command(), f"--port={self.port}", f"--socket={self._home}/socket"],
+                [
+                    *(self._command() if self.defaults_file is None else self._configured()),
+                    f"--port={self.port}",
+                    f"--socket={self._home}/socket",
+                ],
                 stdout=log,
                 stderr=log,
             )
@@ -136,22 +142,30 @@ class MariaDB:
         self.execute(f"GRANT ALL ON {name}.* TO helfy_migrate@'127.0.0.1'")
         self.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO helfy_api@'127.0.0.1'")
 
+    def _configured(self) -> list[str]:
+        return [self._binary, f"--defaults-file={self.defaults_file}", *self._places()]
+
+    def _places(self) -> list[str]:
+        return [
+            f"--datadir={self._home}/data",
+            f"--pid-file={self._home}/pid",
+            "--lc-messages-dir=/usr/share/mysql",
+            "--innodb-log-file-size=8M",
+            *(["--user=root"] if os.getuid() == 0 else []),
+        ]
+
     def _command(self) -> list[str]:
         return [
             self._binary,
             "--no-defaults",
-            f"--datadir={self._home}/data",
-            f"--pid-file={self._home}/pid",
+            *self._places(),
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
-            "--lc-messages-dir=/usr/share/mysql",
-            "--innodb-log-file-size=8M",
             "--innodb-buffer-pool-size=16M",
             # Tests outlive no power cut.
             "--innodb-flush-log-at-trx-commit=0",
             # A zone that is not ours: whatever is stored must be in UTC all the same.
             "--default-time-zone=+05:30",
-            *(["--user=root"] if os.getuid() == 0 else []),
             *(
                 [f"--ssl-cert={self._certificate}", f"--ssl-key={self._certificate}"]
                 if self._certificate
