@@ -47,6 +47,7 @@ CAPTURE_IGNORED_TABLES = (
     "login_throttle",
     "login_addresses",
     "seeded_accounts",
+    "capture_state",
     "alembic_version",
 )
 """The tables that change capture leaves out as a whole."""
@@ -150,5 +151,41 @@ seeded_accounts = Table(
     # The first accounts are made once: one that was renamed or deleted does not come again.
     Column("username", String(USERNAME_LENGTH), primary_key=True),
     Column("seeded_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    **_OPTIONS,
+)
+
+record_gaps = Table(
+    "record_gaps",
+    metadata,
+    # Captured: that the record may be incomplete, and who acknowledged it, is on record itself.
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("cause", String(32), nullable=False),
+    # What identifies the cause where it arose, so that each is announced once; see helfy.gaps.
+    Column("source_id", String(190), nullable=False),
+    # What may be missing was committed between these two; null where that is not known.
+    Column("starts_at", TIMESTAMP(fsp=6), nullable=True),
+    Column("ends_at", TIMESTAMP(fsp=6), nullable=True),
+    # Positions and names, never a statement's values.
+    Column("detail", String(1024), nullable=False),
+    Column("detected_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Column("acknowledged_at", TIMESTAMP(fsp=6), nullable=True),
+    Column("acknowledged_by", String(USERNAME_LENGTH), nullable=True),
+    UniqueConstraint("source_id", name="record_gaps_source_id"),
+    Index("record_gaps_acknowledged_at", "acknowledged_at"),
+    **_OPTIONS,
+)
+
+capture_state = Table(
+    "capture_state",
+    metadata,
+    # Not captured: its writer reports every few seconds. The connector or the changefeed.
+    Column("source", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("cause", String(64), nullable=True),
+    Column("message", String(2048), nullable=True),
+    Column("remedy", String(512), nullable=True),
+    Column("position", String(255), nullable=True),
+    Column("since", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Column("reported_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
     **_OPTIONS,
 )

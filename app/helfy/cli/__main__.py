@@ -11,6 +11,7 @@ from helfy import __release__, __version__
 from helfy.cli.changes import changes
 from helfy.cli.check import check
 from helfy.cli.context import Context, Refusal
+from helfy.cli.gaps import gaps
 from helfy.cli.session import session
 from helfy.cli.user import user
 
@@ -61,6 +62,7 @@ program.add_command(user)
 program.add_command(session)
 program.add_command(changes)
 program.add_command(check)
+program.add_command(gaps)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
 """
 
 import os
+import pwd
 import socket
 import sys
 import time
@@ -13,6 +14,16 @@ from helfy import jsonlog
 from helfy.consumer import journal
 
 IDENTIFIER = "helfy"
+
+
+def operator() -> str:
+    """Return the account of whoever called, before sudo."""
+    if user := os.environ.get("SUDO_USER"):
+        return user
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 class Audit:
@@ -31,7 +42,7 @@ class Audit:
             "ip": None,
             "outcome": outcome,
             "command": IDENTIFIER,
-            "by": os.environ.get("SUDO_USER") or str(os.getuid()),
+            "by": operator(),
             **fields,
         }
         text = (jsonlog.dumps(line) + "\n").encode()

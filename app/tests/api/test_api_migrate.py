@@ -17,7 +17,7 @@ from helfy.migrations import runner
 from helfy.migrations.__main__ import main as migrate
 from helfy.passwords import Hasher
 
-HEAD = "0002"
+HEAD = "0003"
 ADMIN = {
     "username": "Admin",
     "email": "Admin@Example.com",
@@ -39,7 +39,7 @@ def test_current_and_upgrade_say_what_there_is_to_do(
     options: list[str], capsys: pytest.CaptureFixture[str], mariadb: MariaDB
 ) -> None:
     current = run_migrate(capsys, *options, "current")
-    assert current == {"current": None, "head": HEAD, "pending": 2, "known": True}
+    assert current == {"current": None, "head": HEAD, "pending": 3, "known": True}
     assert mariadb.execute("SHOW TABLES", database="fresh") == [], "current changes nothing"
 
     upgraded = run_migrate(capsys, *options, "upgrade")

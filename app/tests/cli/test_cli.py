@@ -84,7 +84,7 @@ def helfy(_migrated: MariaDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     # No journal: lines of the audit go to stderr, also where these tests run under systemd.
     monkeypatch.setattr("helfy.consumer.journal.STREAM", tmp_path / "no-journal")
     made = Helfy(tmp_path, _migrated)
-    for table in ("users", "sessions", "session_activity"):
+    for table in ("users", "sessions", "session_activity", "record_gaps"):
         made.sql(f"DELETE FROM {table}")
     hashed = Hasher(4).hash(PASSWORD)
     made.sql(
@@ -344,3 +344,80 @@ def test_the_audit_goes_to_the_journals_socket(
 def test_the_completion_is_clicks_own() -> None:
     made = BashComplete(program, {}, "helfy", "_HELFY_COMPLETE").source()
     assert (ROOT / "roles/helfy_api/files/helfy.bash").read_text().strip() == made.strip()
+
+
+GAP = (
+    *("gaps", "add", "--cause", "skipped_transaction", "--source-id", "gtid:0-1-7"),
+    *("--from", "2026-11-23T20:00:00+01:00", "--to", "2026-11-23T19:00:02Z"),
+    *("--detail", "transaction 0-1-7"),
+)
+
+
+def test_gap_added_twice_is_on_record_once(helfy: Helfy) -> None:
+    added = helfy(*GAP, "--json")
+    assert added.exit_code == 0, added.stderr
+    row = json.loads(added.stdout)
+    assert (row["added"], row["startsAt"], row["endsAt"]) == (
+        True,
+        "2026-11-23T19:00:00Z",
+        "2026-11-23T19:00:02Z",
+    )
+    [line] = audited(added)
+    assert (line["action"], line["gapId"]) == ("gap_announced", row["id"])
+    again = helfy(*GAP, "--json")
+    assert (again.exit_code, json.loads(again.stdout)) == (0, {"added": False})
+    assert audited(again) == []
+    assert [gap["id"] for gap in json.loads(helfy.done("gaps", "--json"))] == [row["id"]]
+
+
+def test_gaps_list_open_ones_first(helfy: Helfy) -> None:
+    for number in range(3):
+        helfy.done(*GAP[:5], f"id-{number}", *GAP[6:])
+    listed = json.loads(helfy.done("gaps", "--json"))
+    helfy.done("gaps", "acknowledge", str(listed[0]["id"]))
+    ids = [gap["id"] for gap in listed]
+    for words in (("gaps",), ("gaps", "--all")):
+        now = json.loads(helfy.done(*words, "--json"))
+        assert [gap["id"] for gap in now] == [*ids[1:], ids[0]]
+    assert "ACKNOWLEDGED BY" in helfy.done("gaps")
+
+
+def test_gap_acknowledged_twice_is_refused_the_second_time(
+    helfy: Helfy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
+    gap = json.loads(helfy.done(*GAP, "--json"))["id"]
+    done = helfy("gaps", "acknowledge", str(gap), "999999", "--json")
+    assert done.exit_code == 1
+    assert "gap 999999: there is no such gap" in done.stderr
+    [row] = json.loads(done.stdout)
+    assert (row["acknowledgedBy"], row["acknowledgedAt"][:2]) == ("ada", "20")
+    assert [(line["gapId"], line["outcome"]) for line in audited(done)] == [
+        (gap, "ok"),
+        (999999, "refused"),
+    ]
+    monkeypatch.setenv("SUDO_USER", "grace")
+    again = helfy("gaps", "acknowledge", str(gap))
+    assert again.exit_code == 1
+    assert "already acknowledged by ada" in again.stderr
+    assert helfy.sql("SELECT acknowledged_by FROM record_gaps") == [("ada",)]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (3, "x" * 33),
+        (5, "x" * 191),
+        (5, ""),
+        (7, "yesterday"),
+        (7, "2026-11-23T19:00:03Z"),
+        (9, "2039-01-01T00:00:00Z"),
+        (11, "x" * 1025),
+    ],
+)
+def test_gap_that_the_table_cannot_hold_is_rejected(helfy: Helfy, place: int, value: str) -> None:
+    words = list(GAP)
+    words[place] = value
+    result = helfy(*words)
+    assert result.exit_code == 2, result.output
+    assert helfy.sql("SELECT * FROM record_gaps") == []
