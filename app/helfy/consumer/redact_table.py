@@ -17,6 +17,8 @@ _NOT_PLAIN: Final = frozenset(
 )
 _LITERAL_FOLLOWS: Final = frozenset({"DEFAULT", "COMMENT"})
 _LISTS: Final = frozenset({"ENUM", "SET"})
+# The character set that a literal names for itself: TiDB writes DEFAULT _UTF8MB4'x'.
+_INTRODUCER: Final = re.compile(r"_[A-Z0-9]+|N")
 
 
 def harmless_literals(
@@ -66,6 +68,8 @@ def _harmless(
         elif words[index] == ")" and openers:
             openers.pop()
         elif tokens[index]["quoted"] and tokens[index]["quote"] != "`":
+            if _INTRODUCER.fullmatch(before) and index > 1:
+                before = words[index - 2]
             in_list = bool(openers) and openers[-1] in _LISTS and before in {"(", ","}
             option = before == "=" and words[index - 2] == "COMMENT"
             if in_list or option or before in _LITERAL_FOLLOWS:

@@ -93,6 +93,15 @@ USERS = (
             f"ALTER TABLE u ADD a INT DEFAULT '1', ALTER password_hash SET DEFAULT ('{SECRET}')",
             "ALTER TABLE u ADD a INT DEFAULT '1', ALTER password_hash SET DEFAULT ('[redacted]')",
         ),
+        # As TiDB writes them: each literal with its character set.
+        (
+            f"ALTER TABLE `users` ADD COLUMN `a` VARCHAR(9) DEFAULT _UTF8MB4'ok' COMMENT N'it', "
+            f"ADD `b` ENUM(_UTF8MB4'x',_utf8mb4 'y'), "
+            f"ADD `password_hash` TEXT DEFAULT _UTF8MB4'{SECRET}'",
+            "ALTER TABLE `users` ADD COLUMN `a` VARCHAR(9) DEFAULT _UTF8MB4'ok' COMMENT N'it', "
+            "ADD `b` ENUM(_UTF8MB4'x',_utf8mb4 'y'), "
+            "ADD `password_hash` TEXT DEFAULT _UTF8MB4'[redacted]'",
+        ),
         # The value of a redacted column far from its name: nothing stays.
         (
             f"CREATE TABLE t (a INT COMMENT 'x', password_hash TEXT) SELECT 1, '{SECRET}'",
@@ -150,6 +159,7 @@ others = st.lists(
         [
             "a INT DEFAULT 1 COMMENT 'it''s'",
             "b ENUM('x','y') DEFAULT 'x'",
+            "`d` VARCHAR(9) DEFAULT _UTF8MB4'w'",
             "`c` VARCHAR(9) CHECK (c <> 'z')",
             "KEY k (a, b)",
         ]
@@ -183,3 +193,4 @@ def test_property_no_definition_tells_a_value_of_a_redacted_column(
     written = SqlRedactor(["password_hash"]).redact(sql)
     assert SECRET not in written
     assert written.count("DEFAULT 'x'") == sum(clause[0] == "b" for clause in clauses)
+    assert written.count("_UTF8MB4'w'") == sum(clause[:2] == "`d" for clause in clauses)
