@@ -223,6 +223,17 @@ def test_kafka_away_at_create_is_told_in_ticdcs_words(ticdc: StandIn, run: Run) 
     assert ticdc.feed is None
 
 
+def test_tls_files_that_are_incomplete_are_rejected(ticdc: StandIn, run: Run) -> None:
+    alone = WANTED["sink_uri"] + "&enable-tls=true&ca=%2Fca.pem"
+    assert "ca, cert and key files should all be supplied" in run(sink_uri=alone)["msg"]
+    assert ticdc.feed is None
+    run()
+    changed = run(sink_uri=alone)["msg"]
+    assert "ca, cert and key files should all be supplied" in changed
+    assert changed.endswith(" (it goes on with its old settings)")
+    assert run(sink_uri=f"{alone}&cert=%2Fhost.pem&key=%2Fhost.pem")["changed"]
+
+
 def test_a_password_is_never_shown(run: Run) -> None:
     secret = {"sink_uri": WANTED["sink_uri"] + "&sasl-password=s3cr3t-enough"}
     run()

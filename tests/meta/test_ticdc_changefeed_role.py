@@ -32,6 +32,7 @@ GIVEN = {
     "preflight_units": ["cdc-8300.service"],
     "secret_kafka_capture": "password/of=capture&more",
     "tls_ca_file": "/etc/helfy-tls/ca.pem",
+    "ticdc_tls_certificate": "/run/credentials/cdc-8300.service/tls_certificate",
     "ticdc_tls_folder": "",
     "ticdc_changefeed_wait_seconds": 1,
 }
@@ -91,6 +92,8 @@ def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
         "sasl-password": [GIVEN["secret_kafka_capture"]],
         "enable-tls": ["true"],
         "ca": [GIVEN["tls_ca_file"]],
+        "cert": [GIVEN["ticdc_tls_certificate"]],
+        "key": [GIVEN["ticdc_tls_certificate"]],
     }
     config = ticdc.feed["config"]
     assert config["ignore_ineligible_table"] is True

@@ -3,7 +3,7 @@
 What it copies of the real one, since it matters to whoever asks: an absent changefeed is 400; one
 that runs takes no update; an update sets what it does not name to nothing, not to its default; the
 URI is shown with its parameters in another order and passwords masked; Kafka is asked when a
-changefeed is made. It captures nothing.
+changefeed is made; an authority without a certificate and its key is refused. It captures nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ SCALARS = {
     "ignore_ineligible_table": False,
     "check_gc_safe_point": False,
 }
+# pkg/sink/kafka/options.go, applyTLS: all three or none.
+TLS_FILES = ("ca", "cert", "key")
+INCOMPLETE_TLS = "ca, cert and key files should all be supplied"
 
 
 def sample(name: str) -> Any:
@@ -84,6 +87,8 @@ class StandIn:
     def _create(self, body: dict[str, Any]) -> tuple[int, Any]:
         if self.feed is not None:
             return 400, _error("CDC:ErrChangeFeedAlreadyExists", "changefeed already exists")
+        if incomplete_tls(body["sink_uri"]):
+            return 500, _error("CDC:ErrKafkaInvalidConfig", INCOMPLETE_TLS)
         if not self.kafka:
             told = sample("status_kafka_down")["last_warning"]
             return 500, {"error_msg": told["message"], "error_code": told["code"]}
@@ -100,6 +105,9 @@ class StandIn:
             return 400, sample("update_while_running_400")
         if self.refuses_updates:
             return 400, _error("CDC:ErrChangefeedUpdateRefused", "something is wrong with it")
+        if incomplete_tls(body["sink_uri"]):
+            message = f"changefeed update error: [CDC:ErrKafkaInvalidConfig]{INCOMPLETE_TLS}"
+            return 400, _error("CDC:ErrChangefeedUpdateRefused", message)
         self.feed["config"] |= SCALARS | body["replica_config"]
         self.feed["sink_uri"] = body["sink_uri"]
         return 200, self._shown()
@@ -125,6 +133,12 @@ class StandIn:
             told = sample("status_kafka_down")["last_warning"]
             status["last_error" if status["state"] == "failed" else "last_warning"] = told
         return status
+
+
+def incomplete_tls(sink_uri: str) -> bool:
+    """Whether the URI names some of TLS's files, but not all."""
+    named = dict(parse_qsl(urlsplit(sink_uri).query)).keys() & set(TLS_FILES)
+    return bool(named) and len(named) < len(TLS_FILES)
 
 
 def _error(code: str, message: str) -> dict[str, str]:

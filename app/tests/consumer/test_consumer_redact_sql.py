@@ -95,12 +95,16 @@ USERS = (
         ),
         # As TiDB writes them: each literal with its character set.
         (
-            f"ALTER TABLE `users` ADD COLUMN `a` VARCHAR(9) DEFAULT _UTF8MB4'ok' COMMENT N'it', "
-            f"ADD `b` ENUM(_UTF8MB4'x',_utf8mb4 'y'), "
-            f"ADD `password_hash` TEXT DEFAULT _UTF8MB4'{SECRET}'",
-            "ALTER TABLE `users` ADD COLUMN `a` VARCHAR(9) DEFAULT _UTF8MB4'ok' COMMENT N'it', "
-            "ADD `b` ENUM(_UTF8MB4'x',_utf8mb4 'y'), "
-            "ADD `password_hash` TEXT DEFAULT _UTF8MB4'[redacted]'",
+            (
+                f"ALTER TABLE `users` ADD `a` VARCHAR(9) DEFAULT _UTF8MB4'ok' COMMENT N'it', "
+                f"ADD `b` ENUM(_UTF8MB4'x',_utf8mb4 'y'), "
+                f"ADD `password_hash` TEXT DEFAULT _UTF8MB4'{SECRET}'"
+            ),
+            (
+                "ALTER TABLE `users` ADD `a` VARCHAR(9) DEFAULT _UTF8MB4'ok' COMMENT N'it', "
+                "ADD `b` ENUM(_UTF8MB4'x',_utf8mb4 'y'), "
+                "ADD `password_hash` TEXT DEFAULT _UTF8MB4'[redacted]'"
+            ),
         ),
         # The value of a redacted column far from its name: nothing stays.
         (

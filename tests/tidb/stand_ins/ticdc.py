@@ -2,14 +2,16 @@
 
 What it knows of the changefeed, PD's stand-in keeps. Where no broker of the changefeed's Kafka
 takes a connection it says so, as TiCDC does: it makes none, and one that is there is in "warning".
+With TLS it connects as TiCDC does, by the files of the URI, read as TiCDC's user.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import serving
 import ticdc_stand_in
@@ -18,11 +20,17 @@ _NOTE = "/stand-in/notes/changefeed"
 
 
 def reachable(sink_uri: str) -> bool:
-    """Whether a broker of the URI takes a connection."""
-    for broker in filter(None, urlsplit(sink_uri).netloc.split(",")):
+    """Whether a broker of the URI takes a connection, with TLS where the URI says so."""
+    uri = urlsplit(sink_uri)
+    named = dict(parse_qsl(uri.query))
+    for broker in filter(None, uri.netloc.split(",")):
+        host = broker.rpartition(":")[0]
         try:
-            where = (broker.rpartition(":")[0], serving.port(broker))
-            socket.create_connection(where, timeout=2).close()
+            with socket.create_connection((host, serving.port(broker)), timeout=2) as link:
+                if "ca" in named:
+                    made = ssl.create_default_context(cafile=named["ca"])
+                    made.load_cert_chain(named["cert"], named["key"])
+                    made.wrap_socket(link, server_hostname=host).close()
         except OSError:
             continue
         return True
@@ -62,7 +70,7 @@ class Capture:
             return 503, {"error_code": "CDC:ErrPDEtcdAPIError", "error_msg": f"PD: {error}"}
         before = str(stand_in.feed)
         uri = body.get("sink_uri") or (stand_in.feed or {}).get("sink_uri", "")
-        stand_in.kafka = reachable(uri)
+        stand_in.kafka = ticdc_stand_in.incomplete_tls(uri) or reachable(uri)
         feed = stand_in.feed
         if feed and feed["state"] in ("normal", "warning"):
             feed["state"] = "normal" if stand_in.kafka else "warning"
