@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 .PHONY: audit help setup up down destroy status changes logs sql ssh lint test-fast test test-faults test-all docs bench bench-feed bench-login
 export PROFILE PROVIDER PARTITIONS TIDB_TIUP_MIRROR
+export BASH_ENV := $(CURDIR)/lab/env.sh
 
 venv := .venv/bin
 on = HELFY_QUIET=1 vagrant ssh $$(lab/vm name $(1)) --

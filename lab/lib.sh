@@ -1,13 +1,11 @@
 # shellcheck shell=bash
 # Shared by the scripts in lab/: paths, messages with their time, long commands, sudo.
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${HELFY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/helfy}
+# shellcheck source=lab/env.sh
+. "${BASH_SOURCE[0]%/*}/env.sh"
 logs=$root/.cache/logs
 : "${started:=$(date +%s)}"
-export root cache started
-# Some machines keep Python from storing what it compiled: each task of Ansible would take 20 ms longer.
-unset PYTHONDONTWRITEBYTECODE
+export started
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' off=$'\e[0m'
