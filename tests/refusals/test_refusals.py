@@ -63,7 +63,9 @@ def test_input(refusals: Futures, row: tuple[dict[str, Any], dict[str, Any]]) ->
 
 
 def test_a_refusal_names_the_variable_its_value_and_the_remedy(refusals: Futures) -> None:
-    style = re.compile(r"(\d+ x )?[a-z0-9_]+( or [a-z0-9_]+)? (is|has) .+\. [A-Z].+\.$")
+    style = re.compile(
+        r"((\d+ x )?[a-z0-9_]+( or [a-z0-9_]+)?|inventory group '[a-z]+') (is|has) .+\. [A-Z].+\.$"
+    )
     for name, future in refusals.items():
         if name.startswith("types of") or name == "no host at all":
             continue
