@@ -41,8 +41,8 @@ test-faults: ## break a VM of its own in each way, and write docs/reliability.md
 	@lab/setup test && tests/run faults
 audit: ## say what is known to be broken of what others wrote; AUDIT_URL=URL of another service than OSV's
 	@lab/setup control && lab/audit
-docs: ## write the roles' READMEs from their argument specs
-	@lab/setup test && $(venv)/python tests/meta/role_docs.py
+docs: ## generate the roles' READMEs and the list of captured columns
+	@lab/setup test && $(venv)/python tests/meta/role_docs.py && $(venv)/python tests/meta/capture_docs.py
 bench: ## measure the lab: commit to line, memory, first view of the page
 	@lab/setup test && $(venv)/python tests/bench/commit_to_line.py && $(venv)/python tests/bench/memory.py && \
 	  $(venv)/python tests/bench/first_view.py

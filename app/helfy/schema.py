@@ -1,4 +1,4 @@
-"""The tables of the database ``helfy``, and what of them change capture must never see.
+"""The tables of the database ``helfy``, and which of their columns are captured.
 
 Written for MariaDB 10.11 and TiDB 8.5 alike:
 
@@ -14,6 +14,9 @@ Written for MariaDB 10.11 and TiDB 8.5 alike:
 - No foreign keys: capture does not see cascades, and one that restricts would refuse the
   operator's ``DELETE FROM users``. A session whose user is gone is worth nothing, since
   sessions are only ever read together with their user.
+
+A column of a captured table says ``info=CAPTURED`` or ``info=SECRET``; a table whose columns say
+neither is not captured. The roles' lists are generated from it: run ``make docs``.
 """
 
 from typing import Any
@@ -36,22 +39,6 @@ EMAIL_LENGTH = 254
 ROLES = ("user", "admin")
 STATUSES = ("active", "disabled")
 
-CAPTURE_LEFT_OUT: dict[str, tuple[str, ...]] = {
-    "users": ("password_hash",),
-    "sessions": ("token_hash",),
-}
-"""By table, the columns that change capture leaves out at the source."""
-
-CAPTURE_IGNORED_TABLES = (
-    "session_activity",
-    "login_throttle",
-    "login_addresses",
-    "seeded_accounts",
-    "capture_state",
-    "alembic_version",
-)
-"""The tables that change capture leaves out as a whole."""
-
 _NOW = text("CURRENT_TIMESTAMP(6)")
 _NOW_AND_ON_UPDATE = text("CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)")
 _OPTIONS: dict[str, Any] = {
@@ -60,26 +47,37 @@ _OPTIONS: dict[str, Any] = {
     "mysql_collate": "utf8mb4_bin",
 }
 
+CAPTURED = {"capture": "captured"}
+SECRET = {"capture": "secret"}
+
 metadata = MetaData()
 
 users = Table(
     "users",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
-    Column("username", String(USERNAME_LENGTH), nullable=False),
-    Column("email", String(EMAIL_LENGTH), nullable=False),
-    Column("password_hash", String(255), nullable=False),
-    Column("role", String(16), nullable=False, server_default="user"),
-    Column("status", String(16), nullable=False, server_default="active"),
+    Column("id", BigInteger, primary_key=True, autoincrement=True, info=CAPTURED),
+    Column("username", String(USERNAME_LENGTH), nullable=False, info=CAPTURED),
+    Column("email", String(EMAIL_LENGTH), nullable=False, info=CAPTURED),
+    Column("password_hash", String(255), nullable=False, info=SECRET),
+    Column("role", String(16), nullable=False, server_default="user", info=CAPTURED),
+    Column("status", String(16), nullable=False, server_default="active", info=CAPTURED),
     # Moved by the application with the password: the hash itself is never captured.
-    Column("password_changed_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Column(
+        "password_changed_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW, info=CAPTURED
+    ),
     # Moved when a login re-hashes an unchanged password at a new cost. Without it that
     # would look, on record, just like a password changed behind the application's back.
-    Column("password_rehashed_at", TIMESTAMP(fsp=6), nullable=True),
-    Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
-    Column("updated_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW_AND_ON_UPDATE),
+    Column("password_rehashed_at", TIMESTAMP(fsp=6), nullable=True, info=CAPTURED),
+    Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW, info=CAPTURED),
+    Column(
+        "updated_at",
+        TIMESTAMP(fsp=6),
+        nullable=False,
+        server_default=_NOW_AND_ON_UPDATE,
+        info=CAPTURED,
+    ),
     # Set where the password has to be changed before anything else may be done.
-    Column("password_expired_at", TIMESTAMP(fsp=6), nullable=True),
+    Column("password_expired_at", TIMESTAMP(fsp=6), nullable=True, info=CAPTURED),
     UniqueConstraint("username", name="users_username"),
     UniqueConstraint("email", name="users_email"),
     # Without "@" in names, what is typed at login is either a name or an address.
@@ -97,17 +95,17 @@ users = Table(
 sessions = Table(
     "sessions",
     metadata,
-    # A surrogate: a column left out of capture must never be part of a record's key.
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
-    Column("user_id", BigInteger, nullable=False),
+    # A surrogate: a secret column must never be part of a record's key.
+    Column("id", BigInteger, primary_key=True, autoincrement=True, info=CAPTURED),
+    Column("user_id", BigInteger, nullable=False, info=CAPTURED),
     # SHA-256 of the session id, in hexadecimal; the id itself is only in the token.
-    Column("token_hash", CHAR(64), nullable=False),
-    Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
+    Column("token_hash", CHAR(64), nullable=False, info=SECRET),
+    Column("created_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW, info=CAPTURED),
     # A default, or an old MariaDB would supply a zero date of its own.
-    Column("expires_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
-    Column("revoked_at", TIMESTAMP(fsp=6), nullable=True),
-    Column("ip", String(45), nullable=True),
-    Column("user_agent", String(255), nullable=True),
+    Column("expires_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW, info=CAPTURED),
+    Column("revoked_at", TIMESTAMP(fsp=6), nullable=True, info=CAPTURED),
+    Column("ip", String(45), nullable=True, info=CAPTURED),
+    Column("user_agent", String(255), nullable=True, info=CAPTURED),
     UniqueConstraint("token_hash", name="sessions_token_hash"),
     Index("sessions_user_id", "user_id"),
     Index("sessions_expires_at", "expires_at"),
@@ -158,18 +156,18 @@ record_gaps = Table(
     "record_gaps",
     metadata,
     # Captured: that the record may be incomplete, and who acknowledged it, is on record itself.
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
-    Column("cause", String(32), nullable=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=True, info=CAPTURED),
+    Column("cause", String(32), nullable=False, info=CAPTURED),
     # What identifies the cause where it arose, so that each is announced once; see helfy.gaps.
-    Column("source_id", String(190), nullable=False),
+    Column("source_id", String(190), nullable=False, info=CAPTURED),
     # What may be missing was committed between these two; null where that is not known.
-    Column("starts_at", TIMESTAMP(fsp=6), nullable=True),
-    Column("ends_at", TIMESTAMP(fsp=6), nullable=True),
+    Column("starts_at", TIMESTAMP(fsp=6), nullable=True, info=CAPTURED),
+    Column("ends_at", TIMESTAMP(fsp=6), nullable=True, info=CAPTURED),
     # Positions and names, never a statement's values.
-    Column("detail", String(1024), nullable=False),
-    Column("detected_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
-    Column("acknowledged_at", TIMESTAMP(fsp=6), nullable=True),
-    Column("acknowledged_by", String(USERNAME_LENGTH), nullable=True),
+    Column("detail", String(1024), nullable=False, info=CAPTURED),
+    Column("detected_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW, info=CAPTURED),
+    Column("acknowledged_at", TIMESTAMP(fsp=6), nullable=True, info=CAPTURED),
+    Column("acknowledged_by", String(USERNAME_LENGTH), nullable=True, info=CAPTURED),
     UniqueConstraint("source_id", name="record_gaps_source_id"),
     Index("record_gaps_acknowledged_at", "acknowledged_at"),
     **_OPTIONS,
@@ -189,3 +187,20 @@ capture_state = Table(
     Column("reported_at", TIMESTAMP(fsp=6), nullable=False, server_default=_NOW),
     **_OPTIONS,
 )
+
+
+def _columns(capture: str) -> dict[str, tuple[str, ...]]:
+    found = {
+        str(table.name): tuple(
+            str(column.name) for column in table.columns if column.info.get("capture") == capture
+        )
+        for table in metadata.tables.values()
+    }
+    return {table: columns for table, columns in found.items() if columns}
+
+
+CAPTURED_COLUMNS = _columns("captured")
+"""By table, the columns that are captured; no other table or column is."""
+
+SECRET_COLUMNS = _columns("secret")
+"""By captured table, the columns that change capture must never see."""

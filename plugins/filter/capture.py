@@ -1,4 +1,4 @@
-"""What is left out of change capture, in the words of the program that captures."""
+"""What is captured, in the words of the program that captures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 def column_selectors(
-    left_out: Mapping[str, Sequence[str]], database: str
+    captured: Mapping[str, Sequence[str]], database: str
 ) -> list[dict[str, list[str]]]:
-    """TiCDC's column selectors, out of a list of columns for each table: all but those."""
+    """TiCDC's column selectors, out of a list of columns for each table: those and no others."""
     return [
-        {"matcher": [f"{database}.{table}"], "columns": ["*", *(f"!{name}" for name in columns)]}
-        for table, columns in left_out.items()
+        {"matcher": [f"{database}.{table}"], "columns": list(columns)}
+        for table, columns in captured.items()
     ]
 
 

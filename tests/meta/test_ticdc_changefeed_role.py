@@ -21,14 +21,15 @@ pytestmark = pytest.mark.slow
 
 ROOT = role_docs.ROOT
 WIRING = yaml.safe_load((ROOT / "playbooks/group_vars/all/wiring.yml").read_text())
+CAPTURE = yaml.safe_load((ROOT / "playbooks/group_vars/all/capture.yml").read_text())
 GIVEN = {
     "ansible_connection": "local",
     "kafka_bootstrap_servers": ["192.168.56.11:9092", "192.168.56.12:9092"],
     "kafka_topic_replication": 3,
     "changes_topic": WIRING["changes_topic"],
     "database_name": WIRING["database_name"],
-    "capture_left_out_columns": WIRING["capture_left_out_columns"],
-    "capture_ignored_tables": WIRING["capture_ignored_tables"],
+    "capture_columns": CAPTURE["captured_columns"],
+    "secret_columns": CAPTURE["secret_columns"],
     "preflight_units": ["cdc-8300.service"],
     "secret_kafka_capture": "password/of=capture&more",
     "tls_ca_file": "/etc/helfy-tls/ca.pem",
@@ -70,7 +71,7 @@ def play(folder: Path, ticdc: StandIn, *arguments: str, **given: Any) -> tuple[i
     return done.returncode, sum(host["changed"] for host in told["stats"].values()), said
 
 
-def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
+def test_it_is_made_once_for_all_hosts_with_what_is_captured(
     tmp_path: Path, ticdc: StandIn
 ) -> None:
     code, changed, said = play(tmp_path, ticdc, "--check")
@@ -99,14 +100,11 @@ def test_it_is_made_once_for_all_hosts_with_what_is_left_out(
     assert config["ignore_ineligible_table"] is True
     assert config["check_gc_safe_point"] is True
     assert config["memory_quota"] == 256 * 1024**2
-    assert config["filter"]["rules"] == [
-        "helfy.*",
-        *(f"!helfy.{table}" for table in WIRING["capture_ignored_tables"]),
-    ]
+    assert config["filter"]["rules"] == [f"helfy.{table}" for table in CAPTURE["captured_columns"]]
     assert config["sink"]["dispatchers"] == [{"matcher": ["helfy.*"], "partition": "index-value"}]
     assert config["sink"]["column_selectors"] == [
-        {"matcher": [f"helfy.{table}"], "columns": ["*", *(f"!{name}" for name in columns)]}
-        for table, columns in WIRING["capture_left_out_columns"].items()
+        {"matcher": [f"helfy.{table}"], "columns": columns}
+        for table, columns in CAPTURE["captured_columns"].items()
     ]
     assert config["sink"]["kafka_config"] == {"output_raw_change_event": True}
     code, changed, said = play(tmp_path, ticdc)

@@ -39,7 +39,7 @@ class Pipeline:
         self, settings: Settings, replays: Replays, clock: Callable[[], float] = time.time
     ) -> None:
         self._types = settings.types
-        self._redactor = Redactor(settings.redact_columns, settings.left_out)
+        self._redactor = Redactor(settings.redact_columns, settings.secret)
         self._limits = Limits(settings.max_value_bytes, settings.max_line_bytes)
         self._replays = replays
         self._clock = clock
@@ -95,10 +95,10 @@ class Pipeline:
             log.error("snapshot_taken", extra={"fields": fields})
 
     def _warn(self, table: str, columns: tuple[str, ...]) -> None:
-        """Tell once per column: what was to be left out at the source stands in Kafka."""
+        """Tell once per column: what must never be captured stands in Kafka."""
         for column in columns:
             if (table, column) not in self._leaked:
                 self._leaked.add((table, column))
                 log.warning(
-                    "left_out_column_in_topic", extra={"fields": {"table": table, "column": column}}
+                    "secret_column_in_topic", extra={"fields": {"table": table, "column": column}}
                 )

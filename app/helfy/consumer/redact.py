@@ -1,6 +1,6 @@
 """Take out of a change what must never be seen, whatever the source was told to leave out.
 
-A redacted column is absent from ``key``, ``data`` and ``old``, as one left out at the source
+A redacted column is absent from ``key``, ``data`` and ``old``, as one that is never captured
 is, and its name stands in ``redacted``. Names are compared without regard to case. Inside JSON
 (objects, and strings that hold JSON) members of such names go too, listed by their path:
 ``profile.password_hash``. In a DDL the string literals that may be secrets are replaced, listed
@@ -24,7 +24,7 @@ _MAX_NESTED_STRINGS: Final = 4
 class Redacted:
     """A change without secrets, and the names of what is missing, sorted.
 
-    ``leaked`` are the columns that should have been left out at the source and were not.
+    ``leaked`` are the secret columns that were captured nevertheless.
     """
 
     change: Change
@@ -33,18 +33,18 @@ class Redacted:
 
 
 class Redactor:
-    """Redacts by configuration: columns by name everywhere, and those left out per table."""
+    """Redacts by configuration: columns by name everywhere, and the secret ones of each table."""
 
-    def __init__(self, columns: Iterable[str], left_out: Mapping[str, Iterable[str]]) -> None:
+    def __init__(self, columns: Iterable[str], secret: Mapping[str, Iterable[str]]) -> None:
         self._columns = frozenset(name.casefold() for name in columns)
-        self._left_out = {table.lower(): tuple(names) for table, names in left_out.items()}
-        everywhere = {name.casefold() for names in self._left_out.values() for name in names}
+        self._secret = {table.lower(): tuple(names) for table, names in secret.items()}
+        everywhere = {name.casefold() for names in self._secret.values() for name in names}
         self._sql = SqlRedactor(self._columns | everywhere)
 
     def redact(self, change: Change) -> Redacted:
         """Give the change without what must not be seen."""
-        left_out = self._left_out.get(change.table_name, ())
-        sweep = _Sweep(self._columns | {name.casefold() for name in left_out})
+        secret = self._secret.get(change.table_name, ())
+        sweep = _Sweep(self._columns | {name.casefold() for name in secret})
         key = None if change.key is None else sweep.row(change.key)
         data = sweep.row(change.data)
         before = sweep.row(change.before)
@@ -53,11 +53,11 @@ class Redactor:
             sql = self._sql.redact(sql)
             if sql != change.sql:
                 sweep.found["sql"] = "sql"
-        names = {**sweep.found, **{name.casefold(): name for name in left_out}}
+        names = {**sweep.found, **{name.casefold(): name for name in secret}}
         return Redacted(
             replace(change, key=key, data=data, before=before, sql=sql),
             tuple(sorted(names.values())[:_MAX_LISTED]),
-            tuple(sorted(name for name in left_out if name.casefold() in sweep.found)),
+            tuple(sorted(name for name in secret if name.casefold() in sweep.found)),
         )
 
 

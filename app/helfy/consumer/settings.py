@@ -14,7 +14,7 @@ Keys, with their defaults where there is one::
     max_value_bytes = 32768       # a larger value of a column is truncated
     [redact]
     columns = ["password_hash", "token_hash"]
-    [left_out]                    # at the source, by table
+    [secret]                      # never captured, by table
     "helfy.users" = ["password_hash"]
     [workers]
     count = 1                     # at most so many share the partitions; 0: one per core
@@ -60,7 +60,7 @@ class Settings:
     max_line_bytes: int = 262_144
     max_value_bytes: int = 32_768
     redact_columns: tuple[str, ...] = SECRET_COLUMNS
-    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    secret: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workers: int = 1
     metrics_listen: str | None = None
     types: TypeMap = field(default_factory=lambda: NO_TYPES)
@@ -91,7 +91,7 @@ def cores() -> int:
 
 
 def _settings(root: Table, password_file: Path | None) -> Settings:
-    root.only("kafka", "journal", "redact", "left_out", "workers", "metrics", "types")
+    root.only("kafka", "journal", "redact", "secret", "workers", "metrics", "types")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
     kafka.only("bootstrap_servers", "username", "ca_file", "topic", "group_id")
     journal.only("sync_interval_seconds", "max_line_bytes", "max_value_bytes")
@@ -110,7 +110,7 @@ def _settings(root: Table, password_file: Path | None) -> Settings:
         max_line_bytes=line,
         max_value_bytes=journal.integer("max_value_bytes", min(32_768, most), 1, most),
         redact_columns=redact.names("columns", SECRET_COLUMNS),
-        left_out=root.table("left_out").names_by_table(),
+        secret=root.table("secret").names_by_table(),
         workers=workers.integer("count", 1, 0, MAX_WORKERS) or cores(),
         metrics_listen=metrics.server("listen"),
         types=root.table("types").kinds_by_table(),

@@ -43,8 +43,8 @@ class Stream(Section):
     max_line_bytes: Annotated[int, Field(ge=MIN_LINE_BYTES, le=_MOST_LINE_BYTES)] = 262_144
     max_value_bytes: Annotated[int, Field(ge=1, le=_MOST_LINE_BYTES)] = 32_768
     redact_columns: _Columns = SECRET_COLUMNS
-    left_out: dict[_Table, _Columns] = Field(default_factory=dict)
-    """By ``database.table``, the columns that change capture leaves out."""
+    secret: dict[_Table, _Columns] = Field(default_factory=dict)
+    """By ``database.table``, the columns that are never captured."""
 
     _login: KafkaLogin | None = PrivateAttr(None)
 
@@ -75,5 +75,5 @@ class Stream(Section):
             max_line_bytes=self.max_line_bytes,
             max_value_bytes=min(self.max_value_bytes, self.max_line_bytes - LINE_OVERHEAD_BYTES),
             redact_columns=self.redact_columns,
-            left_out={table.lower(): columns for table, columns in self.left_out.items()},
+            secret={table.lower(): columns for table, columns in self.secret.items()},
         )

@@ -114,7 +114,7 @@ def test_settings_are_frozen_and_hide_their_secrets(file: Path) -> None:
         ("[passwords]\nconcurrent_hashes = 8\n", "(8) must be less than server.threads (8)"),
         ("[stream]\nbootstrap_servers = []\n", "stream.bootstrap_servers = []: "),
         ('[stream]\nbootstrap_servers = ["kafka"]\n', 'bootstrap_servers.0 = "kafka": must be'),
-        ('[stream]\nleft_out = {users = ["a"]}\n', "stream.left_out"),
+        ('[stream]\nsecret = {users = ["a"]}\n', "stream.secret"),
         ('[stream]\nconsumer_groups = ["a b"]\n', "stream.consumer_groups.0"),
         ('[server]\nprocesses = ["8001"]\n', 'server.processes.0 = "8001": must be host:port'),
         ('[stream]\nca_file = "/no/ca.pem"\n', 'stream.ca_file = "/no/ca.pem": cannot be read'),

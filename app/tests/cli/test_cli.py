@@ -42,7 +42,7 @@ class Helfy:
             f'[database]\nhost = "{self.mariadb.host}"\nport = {self.mariadb.port}\n'
             f'name = "cli"\nuser = "helfy_api"\n[passwords]\nbcrypt_cost = 4\n'
             f'[stream]\nbootstrap_servers = ["{server}"]\ntopic = "{topic}"\n'
-            '[stream.left_out]\n"helfy.users" = ["password_hash"]\n'
+            '[stream.secret]\n"helfy.users" = ["password_hash"]\n'
         )
 
     @property

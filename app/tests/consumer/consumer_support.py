@@ -18,7 +18,7 @@ SETTINGS = Settings(
     bootstrap_servers=("127.0.0.1:9092",),
     topic="tidb_changes",
     group_id="helfy-consumer-test",
-    left_out={"app.users": ("password_hash",), "helfy.users": ("password_hash",)},
+    secret={"app.users": ("password_hash",), "helfy.users": ("password_hash",)},
     types={"app.users": {"last_login": "datetime6", "birth": "date"}},
 )
 

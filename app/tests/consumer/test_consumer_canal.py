@@ -102,7 +102,7 @@ def test_watermarks_make_no_line() -> None:
     assert pipeline().line(record(watermark())) is None
 
 
-def test_a_left_out_column_that_came_along_is_redacted(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_column_that_came_along_is_redacted(caplog: pytest.LogCaptureFixture) -> None:
     value = canal()
     for image in ("data", "old"):
         value[image][0]["password_hash"] = "$2b$12$" + image
@@ -110,7 +110,7 @@ def test_a_left_out_column_that_came_along_is_redacted(caplog: pytest.LogCapture
     told = line(value)
     assert "$2b$12$" not in json.dumps(told)
     assert told["change"]["redacted"] == ["password_hash"]
-    assert [entry.getMessage() for entry in caplog.records] == ["left_out_column_in_topic"]
+    assert [entry.getMessage() for entry in caplog.records] == ["secret_column_in_topic"]
 
 
 def test_rows_without_primary_key_have_ids_of_their_own() -> None:

@@ -25,8 +25,8 @@ def test_a_column_is_redacted_by_name_wherever_it_is(name: str, op: str) -> None
     assert told["change"]["key"] == {"id": 1}
 
 
-def test_what_is_left_out_at_the_source_is_always_listed() -> None:
-    configured = replace(SETTINGS, left_out={"App.Users": ("zzz", "password_hash", "aaa")})
+def test_secret_columns_are_always_listed() -> None:
+    configured = replace(SETTINGS, secret={"App.Users": ("zzz", "password_hash", "aaa")})
     value = change("c")
     value["after"] |= {"TOKEN_hash": SECRET, "ZZZ": SECRET}
     told = line(value, {"id": 1}, configured)
@@ -41,7 +41,7 @@ def test_what_is_left_out_at_the_source_is_always_listed() -> None:
     assert line(elsewhere, {"id": 1}, configured)["change"]["redacted"] == []
 
 
-def test_a_column_that_was_to_be_left_out_is_reported_once(
+def test_a_secret_column_in_the_topic_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made = pipeline()
@@ -49,7 +49,7 @@ def test_a_column_that_was_to_be_left_out_is_reported_once(
     value["after"]["password_hash"] = SECRET
     for _ in range(3):
         made.line(record(value, {"id": 1}))
-    assert [entry.getMessage() for entry in caplog.records] == ["left_out_column_in_topic"]
+    assert [entry.getMessage() for entry in caplog.records] == ["secret_column_in_topic"]
     assert caplog.records[0].__dict__["fields"] == {"table": "app.users", "column": "password_hash"}
     assert SECRET not in caplog.text
 

@@ -32,7 +32,7 @@ max_line_bytes = 65536
 max_value_bytes = 1024
 [redact]
 columns = ["secret"]
-[left_out]
+[secret]
 "Helfy.Users" = ["password_hash"]
 [workers]
 count = 3
@@ -47,7 +47,7 @@ count = 3
     assert chosen.sync_interval_seconds == 2.0
     assert (chosen.max_line_bytes, chosen.max_value_bytes) == (65536, 1024)
     assert chosen.redact_columns == ("secret",)
-    assert chosen.left_out == {"helfy.users": ("password_hash",)}
+    assert chosen.secret == {"helfy.users": ("password_hash",)}
     assert chosen.workers == 3
     assert chosen.types == {"helfy.users": {"last_login": "datetime6"}}
 
@@ -118,8 +118,8 @@ def test_a_worker_per_core(path: Path) -> None:
         (KAFKA + "[journal]\nmax_line_bytes = true", "journal.max_line_bytes = True does not do"),
         (KAFKA + "[journal]\nmax_value_bytes = 262144", "from 1 to 260096"),
         (KAFKA + "[redact]\ncolumns = ['']", "redact.columns = [''] holds what is no text"),
-        (KAFKA + "[left_out]\nusers = ['a']", "left_out.users = ['a'] names no table"),
-        (KAFKA + "[left_out]\n'a.b' = 'c'", "left_out.a.b = 'c' is no list"),
+        (KAFKA + "[secret]\nusers = ['a']", "secret.users = ['a'] names no table"),
+        (KAFKA + "[secret]\n'a.b' = 'c'", "secret.a.b = 'c' is no list"),
         (KAFKA + "[workers]\ncount = 65", "workers.count = 65 does not do: give a whole number"),
         (KAFKA + "[workers]\ncount = '2'", "workers.count = '2' does not do"),
         (KAFKA + "[workers]\nnumber = 2", "workers.number = 2 is not known"),
