@@ -167,6 +167,25 @@ def acknowledge(connection: Connection, gap_id: int, by: str) -> Gap:
     return _read(connection, gap_id, lock=True)
 
 
+def log_fields(gap: Gap) -> dict[str, Any]:
+    """Return what a log line of a gap carries."""
+    return {
+        "gapId": gap.id,
+        "cause": gap.cause,
+        "sourceId": gap.source_id,
+        "startsAt": rfc3339(gap.starts_at),
+        "endsAt": rfc3339(gap.ends_at),
+        "detail": gap.detail,
+    }
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """Write a time in UTC, without fractions of a second."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _read(connection: Connection, gap_id: int, *, lock: bool = False) -> Gap:
     query = select(record_gaps).where(record_gaps.c.id == gap_id)
     if lock:

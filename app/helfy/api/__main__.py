@@ -16,6 +16,7 @@ from helfy.api.settings import load_settings
 from helfy.config import ConfigError
 from helfy.database import connect
 from helfy.feed.reader import StreamReader
+from helfy.feed.snapshots import SnapshotWatch
 from helfy.housekeeping import Housekeeper
 
 _HIGHEST_PORT = 65535
@@ -37,9 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
     engine = connect(settings.database, settings.database_password, pool_size=pool)
     app = create_app(settings, engine, stream)
     housekeeper = Housekeeper(engine)
+    snapshots = SnapshotWatch(settings.stream, engine)
     app.config["ADDRESS"] = f"{settings.server.host}:{options.port}"
     stream.start()
     housekeeper.start()
+    snapshots.start()
     try:
         serve(app, settings.server.host, options.port, settings.server.threads)
     except CannotListenError as error:
@@ -49,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         # Where Kafka is away its thread may be waiting for it, and dies with the process.
         stream.stop(timeout=0.5)
         housekeeper.stop(timeout=0.5)
+        snapshots.stop(timeout=0.5)
     return 0
 
 

@@ -22,12 +22,15 @@ PARTITION_FETCH_BYTES: Final = 1024**2
 MAX_RECORDS: Final = 200
 
 
-def connect(settings: Stream) -> Any:
-    """Return a consumer of nothing yet; raise what kafka-python raises where Kafka is away."""
+def connect(settings: Stream, group_id: str | None = None) -> Any:
+    """Return a consumer of nothing yet; raise what kafka-python raises where Kafka is away.
+
+    With ``group_id`` it may keep offsets there; it is no member of the group.
+    """
     return open_consumer(
         settings.login,
         **_common(settings),
-        group_id=None,
+        group_id=group_id,
         enable_auto_commit=False,
         # Where an offset is gone: the oldest there is. What that skips is told by the feed.
         auto_offset_reset="earliest",

@@ -9,7 +9,7 @@ from helfy.consumer.change import NO_TYPES, Change, Record, TypeMap, Undecodable
 from helfy.consumer.decode import canal_json, debezium
 from helfy.consumer.wire import Json, NotJsonError, parse
 
-__all__ = ["DECODERS", "Decoder", "decode", "told_ms"]
+__all__ = ["DECODERS", "Decoder", "decode", "snapshot_place", "told_ms"]
 
 
 class Decoder(Protocol):
@@ -55,6 +55,19 @@ def told_ms(raw: bytes | None) -> int | None:
     try:
         value = _parse(raw)
         return next((each.told_ms(value) for each in DECODERS if each.recognises(value)), None)
+    except UndecodableError:
+        return None
+
+
+def snapshot_place(raw: bytes | None) -> str | None:
+    """Give the binlog position of the snapshot that a record belongs to; None where to none.
+
+    "" for what a snapshot says of no table. Cheap for what belongs to none: it is asked of all.
+    """
+    if raw is None or raw.count(b'"snapshot":') == raw.count(b'"snapshot":"false"'):
+        return None
+    try:
+        return debezium.snapshot_place(_parse(raw))
     except UndecodableError:
         return None
 

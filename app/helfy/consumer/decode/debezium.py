@@ -64,6 +64,19 @@ def told_ms(_value: dict[str, Json]) -> int | None:
     return None
 
 
+def snapshot_place(value: dict[str, Json]) -> str | None:
+    """Give where in the binlog the snapshot was taken that the value belongs to; None: to none.
+
+    "" for what is of no table, such as a CREATE DATABASE: where there is no table yet, a snapshot
+    has only such records. Raises UndecodableError.
+    """
+    payload = unwrap(value) if recognises(value) else None
+    source = None if payload is None else payload.get("source")
+    if not isinstance(source, dict) or source.get("snapshot") in (None, False, "false"):
+        return None
+    return (_place(source) or "") if source.get("table") else ""
+
+
 class _Columns:
     """The kinds of a table's columns: the configuration's, else those of the record's schema."""
 
