@@ -1,39 +1,27 @@
-"""Which passwords are taken: long enough, not among the common ones, not the account's own name.
+"""Which passwords are accepted: long enough, hard to guess, not the account's own name.
 
-For new passwords alone: a password that is in use already is never refused at login.
+For new passwords alone: a password that is in use already is never rejected at login.
 """
 
-import gc
-import importlib
-import sys
-from functools import cache
+import threading
+from typing import Final
+
+from zxcvbn import zxcvbn  # type: ignore[import-untyped]  # zxcvbn ships no types
 
 from helfy.accounts import normalise
 from helfy.passwords import PasswordTooLongError, encode
 
-SHORTEST = 8
+SHORTEST: Final = 8
 """Characters (Unicode code points), whatever they are."""
+MIN_GUESSES: Final = 10**6
+"""zxcvbn's estimate of tries, from where it calls a password more than "very guessable"."""
 
-
-@cache
-def common_passwords() -> frozenset[str]:
-    """Return the common passwords of 8 characters and more, in small letters.
-
-    They are zxcvbn's 30,000 most frequent passwords of published breaches. The package's other
-    lists (names, words, films) are let go again: they are ten times the memory.
-    """
-    lists = importlib.import_module("zxcvbn.frequency_lists")
-    found = frozenset(
-        word.lower() for word in lists.FREQUENCY_LISTS["passwords"] if len(word) >= SHORTEST
-    )
-    for name in [name for name in sys.modules if name.partition(".")[0] == "zxcvbn"]:
-        del sys.modules[name]
-    gc.collect()  # modules hold each other
-    return found
+# zxcvbn keeps the words of one call in a global.
+_estimating: Final = threading.Lock()
 
 
 def password_problem(password: str, username: str, email: str) -> str | None:
-    """Say what is wrong with a new password of the account with these (normalised) names."""
+    """Return what is wrong with a new password of the account with these (normalised) names."""
     try:
         encode(password)
     except PasswordTooLongError as error:
@@ -42,8 +30,14 @@ def password_problem(password: str, username: str, email: str) -> str | None:
         return f"must have at least {SHORTEST} characters"
     # White space and case make no other password of it here, as they make no other name.
     folded = normalise(password)
-    if folded in (username, email, email.partition("@")[0]):
+    local = email.partition("@")[0]
+    if folded in (username, email, local):
         return "must not be the username or the email address"
-    if folded in common_passwords() or password.lower() in common_passwords():
-        return "is among the most common passwords"
+    with _estimating:
+        guesses = min(
+            zxcvbn(form, user_inputs=[username, email, local, "helfy"])["guesses"]
+            for form in {password, folded}
+        )
+    if guesses < MIN_GUESSES:
+        return "is too easy to guess; a few unrelated words make a good one"
     return None

@@ -128,7 +128,7 @@ def test_what_the_api_refuses_is_told_beside_the_field(
     fill_in(page, user.password, "password123")
     submit_button(page).click()
     expect(page.locator("#newPassword-error")).to_have_text(
-        "New password is among the most common passwords."
+        "New password is too easy to guess; a few unrelated words make a good one."
     )
     expect(fresh(page)).to_be_focused()
     # The session outlived both.

@@ -151,7 +151,7 @@ def test_what_is_wrong_with_a_new_account_is_told(
     page.get_by_label("Email").fill(user.email)
     submit_button(page).click()
     expect(page.locator("#password-error")).to_have_text(
-        "First password is among the most common passwords."
+        "First password is too easy to guess; a few unrelated words make a good one."
     )
     page.get_by_label("First password", exact=True).fill(PASSWORD)
     submit_button(page).click()

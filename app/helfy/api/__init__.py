@@ -35,7 +35,6 @@ from helfy.feed.pager import Pager
 from helfy.feed.reader import StreamReader
 from helfy.hashing import HashRoom
 from helfy.logins import Logins
-from helfy.password_rules import common_passwords
 from helfy.passwords import Hasher
 from helfy.sessions import Rules
 from helfy.throttle import Throttle
