@@ -26,9 +26,13 @@ MAX_EXCEPTION_CHARS: Final = 16_384
 MAX_DEPTH: Final = 32
 _OWN: Final = frozenset({"timestamp", "level", "action"})
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# JSON escapes control characters alone; some readers break lines at these three as well.
-_BREAKS: Final = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
-_BREAK: Final = re.compile("[\u2028\u2029\x85]")
+# What a terminal obeys, hides or reorders text by, or breaks lines at, beyond what JSON escapes:
+# Unicode's categories Cc, Cf, Zl and Zp.
+_NOT_PRINTABLE: Final = re.compile(
+    "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0001-\U000e007f]"
+)
 
 
 def rfc3339(seconds: float) -> str:
@@ -41,14 +45,19 @@ def dumps(line: Mapping[str, object]) -> str:
     """Write ``line`` as one line of compact JSON that is always valid UTF-8 text.
 
     Characters outside ASCII stay as they are, but for lone surrogates, which UTF-8 cannot hold
-    and which become U+FFFD. Line breaks of every kind are escaped.
+    and which become U+FFFD, and for those that are not printable, which are escaped.
     """
     try:
         text = _dumps(line)
         text.encode()
     except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
         text = _dumps(_plain(line))
-    return _BREAK.sub(lambda match: _BREAKS[match[0]], text)
+    return text if text.isprintable() else _NOT_PRINTABLE.sub(_escaped, text)
+
+
+def printable(text: str) -> str:
+    """Escape, as JSON does, whatever a terminal would obey or not show, line breaks included."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 class Formatter(logging.Formatter):
@@ -87,6 +96,10 @@ def configure(level: str = "info", handler: logging.Handler | None = None) -> No
 def get(name: str) -> logging.Logger:
     """Give the logger of a module: ``log = jsonlog.get(__name__)``."""
     return logging.getLogger(name)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
 
 
 def _dumps(value: object) -> str:

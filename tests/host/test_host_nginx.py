@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -163,3 +164,41 @@ def test_a_clients_request_id_cannot_forge_a_log_line(url: str) -> None:
     answer = requests.get(f"{url}/profile", headers={"X-Request-ID": given}, timeout=10)
     assert answer.json()["requestId"] != given
     assert answer.headers["X-Request-ID"] == answer.json()["requestId"]
+
+
+FORGED = b'{"action":"forged"}'
+
+
+@pytest.mark.parametrize(
+    ("line", "header"),
+    [
+        (b"/x%0a{%22action%22:%22forged%22}%0a", b""),
+        (b"/js/x%0d%0a{%22action%22:%22forged%22}", b""),
+        (b"/users/%0a{%22action%22:%22forged%22}", b""),
+        (b"/x%1b[31m%7f%c2%9b%e2%80%ae", b""),
+        (b"/x\xc2\x9b31m\xff", b""),
+        (b"/changes?text=\xc2\x9b31m", b""),
+        (b"/x", b"Referer: \xc2\x9b31m" + FORGED),
+        (b"/x", b"Host: \xe2\x80\xaeevil"),
+    ],
+)
+def test_request_with_unprintable_text_leaves_none_in_the_log(
+    url: str, client_machine: Machine, line: bytes, header: bytes
+) -> None:
+    begun = int(time.time())
+    host = b"" if header.startswith(b"Host") else b"Host: helfy"
+    head = b"\r\n".join(filter(None, (b"GET " + line + b" HTTP/1.1", host, header)))
+    said = exchange(url, head + b"\r\nConnection: close\r\n\r\n")
+    assert said.split()[1] in {b"404", b"400"}
+    assert json.loads(said.partition(b"\r\n\r\n")[2]).keys() == {"message", "requestId"}
+
+    def logged() -> str:
+        return client_machine.run(
+            f"journalctl -q -a -o cat --namespace='*' -u nginx --since=@{begun}"
+        )
+
+    wait_for(lambda: '"action":"http"' in logged(), "the request's line in nginx's log", 10)
+    for each in logged().splitlines():
+        assert each.isascii()
+        assert each.isprintable()
+        assert not each.startswith('{"action":"forged"')

@@ -61,6 +61,8 @@ def create_app(
     )
     # OPTIONS is an endpoint like any other: there is none.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # Werkzeug would redirect //, to the Host that the client names.
+    app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     install(app.extensions, _services(settings, engine, stream))
     # In this order: a request has an id before it can be refused, and is refused for want
@@ -79,7 +81,6 @@ def create_app(
 
 
 def _services(settings: Settings, engine: Engine | None, stream: StreamReader | None) -> Services:
-    common_passwords()  # now, and not while somebody waits for it
     pool = settings.database.pool_size
     engine = engine or connect(settings.database, settings.database_password, pool_size=pool)
     room = HashRoom(settings.passwords.concurrent_hashes, settings.waiting_requests)

@@ -40,7 +40,7 @@ def login(body: models.LoginRequest) -> Response:
     has is worth nothing from then on.
     """
     here = services()
-    user_agent = request.user_agent.string
+    user_agent = _as_sent(request.user_agent.string)
     attempt = Attempt(body.username_or_email, body.password, request.remote_addr, user_agent)
     try:
         with here.room.place():
@@ -87,3 +87,11 @@ def _log(outcome: str, **more: object) -> None:
         log.info("login", extra=fields)
     else:
         log.warning("login", extra=fields)
+
+
+def _as_sent(header: str) -> str:
+    """Return a header in the characters of its client: WSGI hands its bytes on as Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header

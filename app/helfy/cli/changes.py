@@ -11,6 +11,7 @@ import click
 from helfy.cli.context import Context, command
 from helfy.feed.entry import UNDECODABLE, Entry, Wanted
 from helfy.feed.feed import MOST_LINES, Feed, Lost
+from helfy.jsonlog import printable
 
 PAUSE_SECONDS: Final = 0.2
 _TYPES: Final = ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "DDL", "SNAPSHOT", UNDECODABLE)
@@ -142,7 +143,7 @@ def text(entry: Entry) -> str:
     if "sql" in change:
         parts.append(str(change["sql"]))
     # A value may hold what a terminal would obey.
-    return "  ".join("".join(c if c.isprintable() else "?" for c in part) for part in parts)
+    return "  ".join(printable(part) for part in parts)
 
 
 def _tell(lost: Lost) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -26,7 +27,7 @@ from helfy.feed.feed import Feed
 from helfy.feed.pager import BusyError, KafkaAwayError, Pager
 from helfy.feed.reader import StreamReader
 from helfy.feed.settings import Stream
-from helfy.jsonlog import dumps
+from helfy.jsonlog import dumps, printable
 from helfy.passwords import Hasher
 from helfy.sessions import Rules
 
@@ -135,16 +136,29 @@ class Context:
         if self.json:
             click.echo(json.dumps(rows, default=written))
             return
-        cells = [[str(written(row[key])) for key in columns] for row in rows]
+        cells = [[printable(str(written(row[key]))) for key in columns] for row in rows]
         lines = [list(columns.values()), *cells]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
         for line in lines:
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            padded = (
+                cell + " " * (width - _width(cell))
+                for cell, width in zip(line, widths, strict=True)
+            )
             click.echo("  ".join(padded).rstrip())
 
 
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a printable text takes."""
+    return sum(
+        0 if unicodedata.combining(each) else 1 + (unicodedata.east_asian_width(each) in "WF")
+        for each in text
+    )
+
+
 def written(value: Any) -> Any:
-    """Write a time as RFC 3339, nothing as a dash, anything else as it is."""
+    """Write a time as RFC 3339, a truth as yes or no, nothing as a dash, else the value."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds").replace("+00:00", "Z")
     return "-" if value is None else value

@@ -86,3 +86,23 @@ def test_every_request_but_health_checks_is_logged(client: FlaskClient, log: Log
     ]
     assert lines[2]["durationMs"] > 0
     assert "secret-in-a-path" not in log.text
+
+
+def test_path_with_doubled_slashes_never_redirects(app: Flask) -> None:
+    client = app.test_client()
+    admin = {"x-auth-token": token_of(client, "root")}
+    for rule in app.url_map.iter_rules():
+        path = re.sub("<.*?>", "1", rule.rule)
+        spellings = {path.replace("/", "//"), f"/{path}", f"{path}//", f"{path}/"} - {path, "/"}
+        for spelling in spellings:
+            for method in ("GET", "POST", "DELETE"):
+                with client.open(
+                    "/",
+                    method=method,
+                    headers=admin,
+                    base_url="http://evil.example",
+                    environ_overrides={"PATH_INFO": spelling},
+                ) as response:
+                    assert not 300 <= response.status_code < 400, spelling
+                    assert "evil.example" not in f"{response.headers}"
+    assert_error(client.get("/users//1", headers=admin), 404, "not found")

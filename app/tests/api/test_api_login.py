@@ -97,6 +97,27 @@ def test_a_session_says_where_it_came_from(client: FlaskClient, database: MariaD
     assert row == ("203.0.113.9", "x" * 255)
 
 
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("Grüße/1 😀".encode(), "Grüße/1 😀"),
+        (b"ua\x9b31mRED", "ua\x9b31mRED"),
+        (b"\xff\xfe", "\xff\xfe"),
+    ],
+)
+def test_session_keeps_the_user_agent_as_it_was_sent(
+    client: FlaskClient, database: MariaDB, sent: bytes, stored: str
+) -> None:
+    # WSGI hands a header's bytes on as Latin-1.
+    environment = {"HTTP_USER_AGENT": sent.decode("latin-1")}
+    body = {"usernameOrEmail": "alice", "password": PASSWORD}
+    assert client.post("/login", json=body, environ_overrides=environment).status_code == 200
+
+    [(found,)] = database.execute("SELECT user_agent FROM sessions", database="helfy")
+
+    assert found == stored
+
+
 def test_every_refused_login_gets_one_answer_after_the_same_work(
     client: FlaskClient, database: MariaDB, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:

@@ -4,7 +4,9 @@ import json
 import logging
 import os
 import socket
+import sys
 import threading
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +58,18 @@ def test_a_deep_value_and_odd_numbers_still_make_a_line() -> None:
     assert line["n"] == "inf"
     assert line["b"] == "b'x'"
     assert "\u2028" not in jsonlog.dumps({"u": "\u2028"})
+
+
+def test_line_with_any_character_that_is_not_printable_escapes_it() -> None:
+    characters = [
+        chr(code)
+        for code in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code)) in {"Cc", "Cf", "Zl", "Zp"}
+    ]
+    line = jsonlog.dumps({"action": "x", "name": "ü€😀" + "".join(characters)})
+    assert not set(line) & set(characters)
+    assert json.loads(line)["name"] == "ü€😀" + "".join(characters)
+    assert "ü€😀" in line
 
 
 def test_lines_of_several_threads_do_not_mix() -> None:
