@@ -179,6 +179,15 @@ def log_fields(gap: Gap) -> dict[str, Any]:
     }
 
 
+def sentence(gap: Gap) -> str:
+    """Say, in one line for an operator, what is missing, why, and what to do."""
+    span = f"{rfc3339(gap.starts_at) or 'an unknown time'} to {rfc3339(gap.ends_at) or 'unknown'}"
+    return (
+        f"the record may be incomplete from {span}: {gap.reason}; "
+        f"when you know what it means: helfy gaps acknowledge {gap.id}"
+    )
+
+
 def rfc3339(moment: datetime | None) -> str | None:
     """Write a time in UTC, without fractions of a second."""
     if moment is None:

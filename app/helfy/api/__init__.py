@@ -13,6 +13,7 @@ from helfy.api import (
     changes,
     docs,
     errors,
+    gaps,
     health,
     hooks,
     metrics,
@@ -71,7 +72,7 @@ def create_app(
     hooks.register_first(app)
     security.register(app)
     hooks.register_last(app)
-    for part in (auth, profile, sessions, users, user_sessions, changes, status, health):
+    for part in (auth, profile, sessions, users, user_sessions, changes, gaps, status, health):
         app.register_api(part.blueprint)
     docs.register(app)
     metrics.register(app)

@@ -16,6 +16,7 @@ from helfy import jsonlog
 from helfy.accounts import AccountError, FieldsError, InvalidError, UnknownUserError
 from helfy.api.models import Error
 from helfy.database import UNAVAILABLE, error_code
+from helfy.gaps import GapError, UnknownGapError
 from helfy.hashing import RETRY_SECONDS as BUSY_SECONDS
 from helfy.hashing import BusyError
 from helfy.throttle import ThrottledError
@@ -69,8 +70,8 @@ def answer(error: Exception) -> Response:
     """Turn any exception into its answer, and log it where it is ours and not the client's."""
     if isinstance(error, UNAVAILABLE):
         return _database_away(error)
-    if isinstance(error, AccountError):
-        return _account_error(error)
+    if isinstance(error, AccountError | GapError):
+        return _not_done(error)
     if isinstance(error, ThrottledError):
         return _later(respond(429, str(error)), error.seconds)
     if isinstance(error, BusyError):
@@ -122,8 +123,8 @@ def _database_away(error: Exception) -> Response:
     return _later(respond(503, "the database is away, try again"), RETRY_SECONDS)
 
 
-def _account_error(error: AccountError) -> Response:
-    status = 404 if isinstance(error, UnknownUserError) else 409
+def _not_done(error: AccountError | GapError) -> Response:
+    status = 404 if isinstance(error, UnknownUserError | UnknownGapError) else 409
     if isinstance(error, InvalidError):
         status = 400
     return respond(status, str(error), error.fields if isinstance(error, FieldsError) else None)

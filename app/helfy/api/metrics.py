@@ -5,8 +5,8 @@ this module. Labels take few values: routes as the application knows them and ne
 """
 
 import time
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from flask import Flask, Response, g, jsonify, request
@@ -21,7 +21,7 @@ from prometheus_client import Counter as Counted
 from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy.exc import SQLAlchemyError
 
-from helfy import __release__, __version__
+from helfy import __release__, __version__, capture_states, gaps
 from helfy import sessions as stored
 from helfy.api.last_hour import Hour
 from helfy.api.services import Services, services
@@ -85,6 +85,14 @@ class Metrics:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """How the record is, by the database."""
+
+    gaps_open: int
+    capture: Sequence[capture_states.CaptureState]
+
+
 class _Now:
     """What is so at the moment of asking."""
 
@@ -92,6 +100,8 @@ class _Now:
         self._here = here
         self._sessions: int | None = None
         self._asked_at = float("-inf")
+        self._record: _Record | None = None
+        self._read_at = float("-inf")
 
     def collect(self) -> Iterable[Metric]:
         """Give it (prometheus-client's protocol)."""
@@ -114,6 +124,7 @@ class _Now:
             yield GaugeMetricFamily(
                 "helfy_api_sessions", "Sessions that are good now, of all processes", sessions
             )
+        yield from self._of_the_record()
         for name, text, value in (
             ("helfy_api_database_up", "Whether the database answers", sessions is not None),
             ("helfy_api_hashes_running", "Password hashes being made", here.room.running),
@@ -129,6 +140,34 @@ class _Now:
             ),
         ):
             yield GaugeMetricFamily(name, text, value)
+
+    def _of_the_record(self) -> Iterable[Metric]:
+        """What the database tells, read every 15 seconds at most; nothing where it is away."""
+        if time.monotonic() - self._read_at > SESSIONS_SECONDS:
+            self._read_at = time.monotonic()
+            try:
+                with self._here.engine.connect() as connection:
+                    seconds = self._here.settings.stream.capture_report_seconds
+                    states = capture_states.read(connection, seconds)
+                    self._record = _Record(gaps.count_open(connection), states)
+            except SQLAlchemyError:
+                self._record = None
+        if self._record is None:
+            return
+        yield GaugeMetricFamily(
+            "helfy_record_gaps_open",
+            "Gaps of the record that nobody acknowledged, of all processes",
+            self._record.gaps_open,
+        )
+        capture = GaugeMetricFamily(
+            "helfy_capture_state",
+            "1 for the state that a connector or changefeed is in, of all processes",
+            labels=["source", "state", "cause"],
+        )
+        for each in self._record.capture:
+            cause = each.cause if each.cause in capture_states.CAUSES else "other"
+            capture.add_metric([each.source, each.state, cause if each.cause else ""], 1)
+        yield capture
 
     def _good_sessions(self) -> int | None:
         """Count them, every 15 seconds at most; None where the database does not answer."""

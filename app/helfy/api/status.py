@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
@@ -13,18 +14,20 @@ from flask import Response, current_app
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from helfy import __release__
+from helfy import __release__, capture_states, gaps
 from helfy.api import answers, metrics, responses
+from helfy.api.gaps import Gap, shape
 from helfy.api.last_hour import Hour, together
 from helfy.api.models import Shape
 from helfy.api.services import Services, services
+from helfy.capture_states import CaptureState
 from helfy.feed.minutes import LAG, SECONDS, quantile
 
 ASK_SECONDS: Final = 0.5
 FRESH_SECONDS: Final = 2.0
+MOST_GAPS: Final = 20
 
 blueprint = APIBlueprint(
     "status",
@@ -43,6 +46,12 @@ class Part(Shape):
     state: Literal["up", "down", "unknown"]
     """`unknown` where what would tell it is down itself."""
     said: str
+    cause: str | None = None
+    """Of change capture: a code that says why it is so, such as `unparseable_ddl`."""
+    position: str | None = None
+    """Of change capture: where in the database's log it stands."""
+    remedy: str | None = None
+    """Of change capture: what to do."""
 
 
 class Latency(Shape):
@@ -86,6 +95,10 @@ class Status(Shape):
 
     at: datetime
     parts: list[Part]
+    gaps: Annotated[list[Gap], Field(max_length=MOST_GAPS)]
+    """Gaps of the record that nobody acknowledged, newest first."""
+    gaps_open: int
+    """How many there are; more than are listed, perhaps."""
     stream: StreamStatus
     requests: dict[str, int]
     """Of the last hour, by class of status."""
@@ -129,10 +142,13 @@ def show() -> Response:
     total = sum((Counter(counts) for counts in minutes.values()), Counter[str]())
     delays = sum((Counter(counts) for counts in latencies.values()), Counter[str]())
     silence = here.feed.reader.pulse.silence()
+    known = _known(here)
     return answers.answer(
         Status(
             at=datetime.now(UTC),
-            parts=[*_stream_parts(here), *_processes(processes)],
+            parts=[*_stream_parts(here, known), *_processes(processes)],
+            gaps=[shape(gap) for gap in known.open_gaps],
+            gaps_open=known.gaps_open,
             stream=StreamStatus(
                 state=here.feed.reader.pulse.feed(),
                 lag_records=here.feed.reader.lag,
@@ -161,21 +177,41 @@ def show() -> Response:
     )
 
 
-def _stream_parts(here: Services) -> list[Part]:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database tells: gaps, how capture is; nothing where it does not answer."""
+
+    answers: bool = False
+    open_gaps: Sequence[gaps.Gap] = ()
+    gaps_open: int = 0
+    capture: Sequence[CaptureState] = ()
+
+
+def _known(here: Services) -> _Known:
+    try:
+        with here.engine.connect() as connection:
+            return _Known(
+                answers=True,
+                open_gaps=gaps.newest(connection, only_open=True, limit=MOST_GAPS),
+                gaps_open=gaps.count_open(connection),
+                capture=capture_states.read(
+                    connection, here.settings.stream.capture_report_seconds
+                ),
+            )
+    except SQLAlchemyError:
+        return _Known()
+
+
+def _stream_parts(here: Services, known: _Known) -> list[Part]:
     """The database, Kafka, change capture and the consumers."""
     reader = here.feed.reader
     cut_off = reader.pulse.feed() == "cutOff"
-    parts = [_database(here)]
+    parts = [_database(answers=known.answers)]
     said = "does not answer" if cut_off else "answers"
     parts.append(Part(name="kafka", instance=None, state="down" if cut_off else "up", said=said))
-    silence = reader.pulse.silence()
-    if silence == float("inf"):
-        said = "no record has come yet"
-    else:
-        said = f"the last record came {silence:.0f} s ago"
     silent: Literal["down", "unknown"] = "unknown" if cut_off else "down"
-    state = "up" if reader.pulse.state() == "ok" else silent
-    parts.append(Part(name="capture", instance=None, state=state, said=said))
+    parts += _capture(here, known.capture, silent)
+    state: Literal["up", "down", "unknown"]
     for group in here.groups.look():
         if group.lag is None or group.behind_seconds is None:
             state, said = silent, "Kafka does not tell" if cut_off else "it has committed nothing"
@@ -189,11 +225,44 @@ def _stream_parts(here: Services) -> list[Part]:
     return parts
 
 
-def _database(here: Services) -> Part:
-    try:
-        with here.engine.connect() as connection:
-            connection.execute(select(1)).one()
-    except SQLAlchemyError:
+def _capture(
+    here: Services, states: Sequence[CaptureState], silent: Literal["down", "unknown"]
+) -> list[Part]:
+    """Change capture: what the topic shows, and what its watchdogs say."""
+    pulse = here.feed.reader.pulse
+    silence = pulse.silence()
+    said = "no record has come yet"
+    if silence != float("inf"):
+        said = f"the last record came {silence:.0f} s ago"
+    flows = pulse.state() == "ok"
+    if not states:
+        state: Literal["up", "down", "unknown"] = "up" if flows else silent
+        return [Part(name="capture", instance=None, state=state, said=said)]
+    return [_captured(each, said, silent, flows=flows) for each in states]
+
+
+def _captured(
+    told: CaptureState, said: str, silent: Literal["down", "unknown"], *, flows: bool
+) -> Part:
+    state: Literal["up", "down", "unknown"] = "up" if flows else silent
+    if told.state == "failed":
+        state = "down"
+    if told.state == "unknown":
+        state = "unknown"
+    running = told.state == "running"
+    return Part(
+        name="capture",
+        instance=told.source,
+        state=state,
+        said=said if running else f"{said}; {told.said}",
+        cause=None if running else told.cause,
+        position=told.position,
+        remedy=None if running else told.remedy,
+    )
+
+
+def _database(*, answers: bool) -> Part:
+    if not answers:
         return Part(name="database", instance=None, state="down", said="does not answer")
     return Part(name="database", instance=None, state="up", said="answers")
 

@@ -6,14 +6,15 @@ import time
 from typing import Any, Final
 
 import click
-from sqlalchemy import select
 
+from helfy import capture_states, gaps
 from helfy.cli.context import UNWELL, Context, Refusal, command
 from helfy.database import UNAVAILABLE, error_code
 from helfy.feed.groups import Groups
 
 WAIT_SECONDS: Final = 8.0
 ASK_SECONDS: Final = 3.0
+MOST_GAPS: Final = 20
 _COLUMNS: Final = {"part": "PART", "state": "STATE", "said": ""}
 
 
@@ -21,7 +22,7 @@ _COLUMNS: Final = {"part": "PART", "state": "STATE", "said": ""}
 @command
 def check(context: Context) -> None:
     """Say of each part whether it is well; exit status 4 where one is not."""
-    rows = [_database(context), *_stream(context)]
+    rows = [*_database(context), *_stream(context)]
     rows += [_process(address) for address in context.settings.server.processes]
     context.table(rows, _COLUMNS)
     if any(row["state"] != "up" for row in rows):
@@ -32,14 +33,23 @@ def _row(part: str, *, up: bool, said: str) -> dict[str, Any]:
     return {"part": part, "state": "up" if up else "down", "said": said}
 
 
-def _database(context: Context) -> dict[str, Any]:
+def _database(context: Context) -> list[dict[str, Any]]:
+    """The database, and what it tells of the record and of change capture."""
     try:
         with context.engine.connect() as connection:
-            connection.execute(select(1)).one()
+            opened = gaps.newest(connection, only_open=True, limit=MOST_GAPS)
+            states = capture_states.read(connection, context.settings.stream.capture_report_seconds)
     except UNAVAILABLE as error:
         said = f"does not answer (error {error_code(error)})"
-        return _row("database", up=False, said=said)
-    return _row("database", up=True, said="answers")
+        return [_row("database", up=False, said=said)]
+    rows = [_row("database", up=True, said="answers")]
+    rows += [
+        _row(f"capture {each.source}", up=each.state == "running", said=each.said)
+        for each in states
+    ]
+    if not opened:
+        return [*rows, _row("record", up=True, said="no gap is open")]
+    return [*rows, *(_row("record", up=False, said=f"{gaps.sentence(gap)}") for gap in opened)]
 
 
 def _stream(context: Context) -> list[dict[str, Any]]:

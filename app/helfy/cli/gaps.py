@@ -27,14 +27,16 @@ _COLUMNS: Final = {
 
 @click.group(invoke_without_command=True)
 @click.option("--all", "every", is_flag=True, help=f"All of them, not the {RECENT} newest alone.")
+@click.option("--open", "only_open", is_flag=True, help="Only those that nobody acknowledged.")
 @command
-def gaps(context: Context, *, every: bool) -> None:
+def gaps(context: Context, *, every: bool, only_open: bool) -> None:
     """List the gaps of the record (those that nobody acknowledged first), add, acknowledge.
 
     Between FROM and TO the record may be incomplete.
     """
     if click.get_current_context().invoked_subcommand is None:
-        rows = [_row(gap) for gap in _listed(context, every=every)]
+        found = _listed(context, every=every)
+        rows = [_row(gap) for gap in found if gap.open or not only_open]
         context.table(rows, _COLUMNS)
 
 
@@ -134,4 +136,5 @@ def _row(gap: record.Gap) -> dict[str, Any]:
         "detectedAt": detected,
         "acknowledgedAt": acknowledged,
         "acknowledgedBy": gap.acknowledged_by,
+        "sentence": record.sentence(gap),
     }

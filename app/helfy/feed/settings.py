@@ -38,6 +38,8 @@ class Stream(Section):
     topic: _Name = "tidb_changes"
     max_silence_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     """Without a record for this long, the stream is ``degraded``."""
+    capture_report_seconds: Annotated[int, Field(ge=1, le=3600)] = 15
+    """How often the watchdog of change capture reports how it is."""
     consumer_groups: tuple[_Name, ...] = ()
     """The consumers' groups: how far they are is part of the status."""
     max_line_bytes: Annotated[int, Field(ge=MIN_LINE_BYTES, le=_MOST_LINE_BYTES)] = 262_144

@@ -217,8 +217,13 @@ def test_the_status_is_for_admins(client: FlaskClient) -> None:
     assert client.get("/status", headers={"x-auth-token": token}).status_code == 403
 
 
-def test_the_catalogue_has_every_metric_and_no_other(client: FlaskClient) -> None:
+def test_the_catalogue_has_every_metric_and_no_other(
+    client: FlaskClient, database: MariaDB
+) -> None:
     login(client)
+    database.execute(
+        "INSERT INTO capture_state (source, state) VALUES ('a', 'running')", database="helfy"
+    )
     families = {
         family.name: sorted({label for each in family.samples for label in each.labels} - {"le"})
         for family in text_string_to_metric_families(client.get("/metrics").text)

@@ -319,7 +319,8 @@ def test_check_names_what_is_not_well(
     topic.write(topic.heartbeat())
     result = helfy("check", "--json")
     states = {row["part"].split()[0]: row["state"] for row in json.loads(result.stdout)}
-    assert states == {"database": "up", "kafka": "up", "capture": "up", "api": "down"}
+    up = dict.fromkeys(("database", "record", "kafka", "capture"), "up")
+    assert states == up | {"api": "down"}
     assert (result.exit_code, result.stderr) == (4, "helfy: not all is well\n")
 
 
@@ -421,3 +422,26 @@ def test_gap_that_the_table_cannot_hold_is_rejected(helfy: Helfy, place: int, va
     result = helfy(*words)
     assert result.exit_code == 2, result.output
     assert helfy.sql("SELECT * FROM record_gaps") == []
+
+
+def test_check_names_an_open_gap_and_why_capture_failed(
+    helfy: Helfy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helfy.cli.check.WAIT_SECONDS", 0)
+    gap = json.loads(helfy.done(*GAP, "--json"))["id"]
+    helfy.sql(
+        "REPLACE INTO capture_state (source, state, cause, message, remedy, position) VALUES"
+        " ('helfy-changes', 'failed', 'binlog_purged', 'gone', 'Take a snapshot.', 'b.7:4')"
+    )
+    checked = helfy("check", "--json")
+    assert checked.exit_code == 4
+    said = {row["part"]: row for row in json.loads(checked.stdout)}
+    assert said["record"]["state"] == said["capture helfy-changes"]["state"] == "down"
+    assert "from 2026-11-23T19:00:00Z to 2026-11-23T19:00:02Z" in said["record"]["said"]
+    assert f"helfy gaps acknowledge {gap}" in said["record"]["said"]
+    assert "position b.7:4" in said["capture helfy-changes"]["said"]
+    assert "Take a snapshot." in said["capture helfy-changes"]["said"]
+    helfy.done("gaps", "acknowledge", str(gap))
+    helfy.sql("DELETE FROM capture_state")
+    states = {row["part"]: row["state"] for row in json.loads(helfy("check", "--json").stdout)}
+    assert states["record"] == "up"
