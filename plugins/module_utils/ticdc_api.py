@@ -10,10 +10,14 @@ import urllib.request
 from typing import Any
 
 ABSENT = "CDC:ErrChangeFeedNotExists"
+# What TiCDC answers to an update that changes nothing.
+SAME = "config is the same with the old one"
 ANSWER_SECONDS = 10.0
 # Until TiCDC has asked Kafka; it gives up by itself before.
 MAKING_SECONDS = 90.0
 POLL_SECONDS = 0.5
+# Of TiDB's history of DDL, how many of the newest are asked for.
+_HISTORY = 1024
 # Within the cluster, whatever proxy the machine has for the rest of the world.
 _NO_PROXY = urllib.request.ProxyHandler({})
 
@@ -54,16 +58,21 @@ class Client:
         self._ask("POST", "changefeeds", {"changefeed_id": self._name, **wanted}, MAKING_SECONDS)
 
     def update(self, wanted: dict[str, Any]) -> None:
-        """Change its settings; it must be at rest."""
-        self._ask("PUT", f"changefeeds/{self._name}", wanted, MAKING_SECONDS)
+        """Change its settings, or leave them where nothing differs; it must be at rest."""
+        try:
+            self._ask("PUT", f"changefeeds/{self._name}", wanted, MAKING_SECONDS)
+        except CdcError as error:
+            if SAME not in str(error):
+                raise
 
     def pause(self) -> None:
         """Put it to rest; it keeps its place."""
         self._ask("POST", f"changefeeds/{self._name}/pause", {}, MAKING_SECONDS)
 
-    def resume(self) -> None:
-        """Let it go on from where it was."""
-        self._ask("POST", f"changefeeds/{self._name}/resume", {}, MAKING_SECONDS)
+    def resume(self, position: int = 0) -> None:
+        """Continue from where it was, or from another position (a TSO)."""
+        body = {"overwrite_checkpoint_ts": position} if position else {}
+        self._ask("POST", f"changefeeds/{self._name}/resume", body, MAKING_SECONDS)
 
     def _ask(
         self, method: str, path: str, body: object = None, seconds: float = ANSWER_SECONDS
@@ -126,6 +135,26 @@ def find(
         if time.monotonic() >= deadline:
             raise CdcError("no TiCDC server can be asked: " + "; ".join(reasons))
         time.sleep(POLL_SECONDS)
+
+
+def statement_end(servers: list[str], begin: int, tls: ssl.SSLContext | None) -> int:
+    """Give the TSO at which a DDL ended that began at the TSO ``begin``, 0 where it is not known.
+
+    Asks TiDB's status ports (``servers``, host:port) for the history of DDL.
+    """
+    handlers = [urllib.request.HTTPSHandler(context=tls)] if tls else []
+    opener = urllib.request.build_opener(_NO_PROXY, *handlers)
+    for server in servers:
+        url = f"{'https' if tls else 'http'}://{server}/ddl/history?limit={_HISTORY}"
+        try:
+            with opener.open(url, timeout=ANSWER_SECONDS) as answer:
+                jobs = json.loads(answer.read())
+        except (OSError, ValueError):
+            continue
+        for job in jobs if isinstance(jobs, list) else []:
+            if isinstance(job, dict) and job.get("start_ts") == begin:
+                return int((job.get("binlog") or {}).get("FinishedTS") or 0)
+    return 0
 
 
 def _refusal(status: int, raw: bytes) -> CdcError:

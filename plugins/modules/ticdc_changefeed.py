@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from ssl import SSLContext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule  # type: ignore[import-untyped]
 from ansible.module_utils.changefeed import (  # type: ignore[import-untyped]
+    RENAME,
     RESTING,
-    RUNNING,
+    UNSUPPORTED_DDL,
     behind_seconds,
+    condition,
     differences,
+    renames,
+    seconds_of,
+    start_ts,
     steps,
+    time_text,
     trouble,
+    tso,
 )
 from ansible.module_utils.ticdc_api import (  # type: ignore[import-untyped]
     ABSENT,
@@ -22,7 +30,11 @@ from ansible.module_utils.ticdc_api import (  # type: ignore[import-untyped]
     Client,
     context,
     find,
+    statement_end,
 )
+
+# How long a resumed changefeed may take to begin.
+_LEAVE_SECONDS = 10.0
 
 DOCUMENTATION = """
 module: ticdc_changefeed
@@ -40,14 +52,29 @@ options:
   id: {type: str, required: true, description: Its name.}
   ensure:
     type: str
-    choices: [present, healthy]
+    choices: [present, healthy, described]
     default: present
     description: >-
       present makes and updates. healthy changes nothing: it waits until the state is normal and the
-      checkpoint near enough, and fails where that does not come, or at once where it is failed.
+      checkpoint near enough, and fails where that does not come, or at once where it has failed.
+      described changes nothing and waits for nothing: it gives what a playbook needs to continue
+      past what TiCDC cannot apply.
   sink_uri: {type: str, description: "Where changes go; needed for present."}
   replica_config: {type: dict, description: "Its other settings, by the OpenAPI's names; likewise."}
   update: {type: bool, default: false, description: Update and resume although nothing differs.}
+  position:
+    type: int
+    default: 0
+    description: >-
+      A TSO. For present, the position to resume at, 0 for where it was; with update. For healthy,
+      the checkpoint to wait for instead of one near the clock.
+  tidb_status_servers:
+    type: list
+    elements: str
+    default: []
+    description: >-
+      Status ports of TiDB, host:port, asked by the same certificate: for described, where a DDL
+      ended.
   behind_seconds: {type: float, default: 60, description: How far behind the clock is healthy.}
   wait_seconds: {type: float, default: 60, description: "How long a server, or health, may take."}
 author: [Helfy]
@@ -60,6 +87,13 @@ RETURN = """
 said: {type: str, returned: success, description: "How it is, or what was done."}
 steps: {type: list, returned: present, description: "What was done, or would be."}
 differences: {type: list, returned: present, description: What differed.}
+condition: {type: dict, returned: described, description: "State, cause, message, remedy."}
+checkpoint: {type: int, returned: described, description: "TSO up to which all is in Kafka."}
+checkpoint_time: {type: str, returned: described, description: The same as a time.}
+now: {type: int, returned: described, description: TSO of the host's clock.}
+past: {type: int, returned: described, description: TSO after the error.}
+renames: {type: dict, returned: described, description: "By its old name, the table's new one."}
+statement_end: {type: int, returned: described, description: "TSO where the DDL ended, 0: unknown."}
 """
 
 
@@ -80,7 +114,8 @@ def present(client: Client, given: dict[str, Any], *, only_plan: bool) -> dict[s
             elif step == "update":
                 _update(client, wanted, given["wait_seconds"], paused="pause" in planned)
             else:
-                client.resume()
+                client.resume(given["position"])
+                _leave_rest(client, time.monotonic() + _LEAVE_SECONDS)
     return {
         "changed": bool(planned),
         "steps": planned,
@@ -108,8 +143,14 @@ def _come_to_rest(client: Client, deadline: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _leave_rest(client: Client, deadline: float) -> None:
+    """Wait until a resumed one has begun, which is after TiCDC answers; it may fail again."""
+    while (client.shown() or {}).get("state") in RESTING and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
 def healthy(given: dict[str, Any], deadline: float, tls: SSLContext | None) -> dict[str, Any]:
-    """Wait until it is well, and give the result. Raises CdcError."""
+    """Wait until it is healthy, and give the result. Raises CdcError."""
     name = given["id"]
     while True:
         client = find(given["servers"], name, deadline, tls)
@@ -121,23 +162,53 @@ def healthy(given: dict[str, Any], deadline: float, tls: SSLContext | None) -> d
                 raise
             time.sleep(POLL_SECONDS)
             continue
-        state, words = str(status.get("state")), trouble(status) or "TiCDC gives no reason"
-        behind = behind_seconds(status, time.time())
-        if state == "normal" and behind <= given["behind_seconds"]:
+        now = time.time()
+        behind = behind_seconds(status, now)
+        limit = given["behind_seconds"]
+        if given["position"]:
+            limit = now - seconds_of(given["position"])
+        how = condition(status, now, limit)
+        if how.state == "running":
             return {"changed": False, "said": f"normal, {behind:.1f} s behind"}
-        if state not in RUNNING:
+        if how.state == "failed" or time.monotonic() >= deadline:
             raise CdcError(
-                f"the changefeed {name} is {state}: {words}. Mend the cause, then let it go on "
-                "where it was: ansible-playbook playbooks/site.yml -e ticdc_changefeed_update=true"
-            )
-        if time.monotonic() >= deadline:
-            if state == "normal":
-                raise CdcError(f"the changefeed {name} is normal, but {behind:.0f} s behind")
-            raise CdcError(
-                f"the changefeed {name} is {state}: {words}. TiCDC tries again by itself and loses "
-                "nothing meanwhile, for half an hour at least: mend the cause"
+                f"the changefeed {name} is {status.get('state')} at {how.position}: {how.cause}: "
+                f"{how.message}. {how.remedy}"
             )
         time.sleep(POLL_SECONDS)
+
+
+def described(given: dict[str, Any], deadline: float, tls: SSLContext | None) -> dict[str, Any]:
+    """Give what is needed to continue past an error. Raises CdcError."""
+    status = find(given["servers"], given["id"], deadline, tls).status()
+    now = time.time()
+    how = condition(status, now, given["behind_seconds"])
+    error = trouble(status)
+    words = str(error.get("message", ""))
+    checkpoint = int(status.get("checkpoint_ts") or 0)
+    begin = start_ts(words)
+    statement = how.cause in (RENAME, UNSUPPORTED_DDL)
+    return {
+        "changed": False,
+        "said": how.message or "",
+        "condition": vars(how),
+        "checkpoint": checkpoint,
+        "checkpoint_time": time_text(checkpoint),
+        "now": tso(now),
+        # TiCDC has seen what it cannot apply by then.
+        "past": tso(_error_time(error, now) + 1),
+        "renames": renames(words) if how.cause == RENAME else {},
+        "statement_end": (
+            statement_end(given["tidb_status_servers"], begin, tls) if statement and begin else 0
+        ),
+    }
+
+
+def _error_time(error: dict[str, Any], now: float) -> float:
+    try:
+        return min(now, datetime.fromisoformat(str(error["time"])).timestamp())
+    except (KeyError, ValueError):
+        return now
 
 
 def main() -> None:
@@ -149,10 +220,16 @@ def main() -> None:
             "client_cert": {"type": "path"},
             "client_key": {"type": "path"},
             "id": {"type": "str", "required": True},
-            "ensure": {"type": "str", "choices": ["present", "healthy"], "default": "present"},
+            "ensure": {
+                "type": "str",
+                "choices": ["present", "healthy", "described"],
+                "default": "present",
+            },
             "sink_uri": {"type": "str", "no_log": True},
             "replica_config": {"type": "dict"},
             "update": {"type": "bool", "default": False},
+            "position": {"type": "int", "default": 0},
+            "tidb_status_servers": {"type": "list", "elements": "str", "default": []},
             "behind_seconds": {"type": "float", "default": 60.0},
             "wait_seconds": {"type": "float", "default": 60.0},
         },
@@ -168,7 +245,8 @@ def main() -> None:
             client = find(given["servers"], given["id"], deadline, tls)
             result = present(client, given, only_plan=module.check_mode)
         else:
-            result = healthy(given, deadline, tls)
+            ask = {"healthy": healthy, "described": described}[given["ensure"]]
+            result = ask(given, deadline, tls)
     except CdcError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

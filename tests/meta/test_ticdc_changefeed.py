@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +17,14 @@ import cluster_certificates
 import module_paths
 import pytest
 from ansible.module_utils.testing import patch_module_args  # type: ignore[import-untyped]
-from ticdc_stand_in import StandIn, running, sample
+from ticdc_stand_in import StandIn, ahead, running, sample
+
+from helfy.schema import capture_state
 
 ticdc_changefeed = module_paths.module("ticdc_changefeed")
 changefeed = module_paths.module_utils("changefeed")
 
+REMEDY_LENGTH = capture_state.c.remedy.type.length
 WANTED = sample("update_changefeed_request")
 SHOWN = sample("changefeed_after_update")
 
@@ -113,6 +120,25 @@ def test_what_ended_is_not_begun_again(state: str) -> None:
 
 
 Run = Callable[..., dict[str, Any]]
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Give the address at which a folder's files are served, as TiDB's status port would."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture
@@ -262,19 +288,184 @@ def test_health_says_what_is_wrong_and_what_to_do(ticdc: StandIn, run: Run) -> N
     assert ticdc.feed is not None
     ticdc.feed["state"] = "warning"
     warned = run(ensure="healthy", wait_seconds=0)["msg"]
-    assert warned.startswith("the changefeed helfy-changes is warning: [CDC:ErrKafkaNewProducer]")
+    assert warned.startswith("the changefeed helfy-changes is warning at 4")
+    assert "): broker_unavailable: [CDC:ErrKafkaNewProducer]" in warned
     assert "tries again by itself" in warned
-    ticdc.feed["state"] = "failed"
+    ticdc.feed["state"] = "normal"
+    ticdc.behind_seconds = 300
+    assert "): behind: 300 s behind. See make logs" in run(ensure="healthy", wait_seconds=0)["msg"]
+    assert run(ensure="healthy", behind_seconds=400)["said"] == "normal, 300.0 s behind"
+
+
+NOW = changefeed.tso(time.time())
+SWAP = "RENAME TABLE a TO c, b TO a, c TO b"
+RENAME = "RENAME TABLE z.t TO helfy.users"
+
+
+def fail_at(ticdc: StandIn, statement: dict[str, Any]) -> None:
+    """Let it come to a statement that it cannot apply."""
+    assert ticdc.feed is not None
+    ticdc.feed |= {"ahead": statement, "checkpoint_ts": NOW - changefeed.tso(60)}
+    ticdc.meet()
+    assert ticdc.feed["state"] == "failed"
+
+
+def test_a_failed_changefeed_names_cause_position_and_remedy(ticdc: StandIn, run: Run) -> None:
+    run()
+    fail_at(ticdc, ahead(SWAP, NOW - 2, NOW - 1))
     begun = time.monotonic()
     failed = run(ensure="healthy", wait_seconds=60)["msg"]
     assert time.monotonic() - begun < 30, "it waits for what does not come"
-    assert "is failed: [CDC:ErrKafkaNewProducer]" in failed
-    assert "-e ticdc_changefeed_update=true" in failed
+    assert f" is failed at {NOW - changefeed.tso(60)} (" in failed
+    assert "): unsupported_ddl: [CDC:ErrHandleDDLFailed]handle ddl failed, query: RENAME " in failed
+    assert "playbooks/changefeed-skip.yml" in failed
+    # An update cannot help: the statement stays ahead.
     assert run(update=True)["steps"] == ["update", "resume"]
+    assert "unsupported_ddl" in run(ensure="healthy")["msg"]
+
+
+def test_an_update_that_changes_nothing_is_no_failure(ticdc: StandIn, run: Run) -> None:
+    run()
+    run(update=True)
+    assert ticdc.feed is not None
+    ticdc.feed["state"] = "failed"
+    assert run(update=True)["steps"] == ["update", "resume"]
+    assert ticdc.feed["state"] == "normal"
+
+
+def test_a_rename_is_passed_by_rules_that_name_the_old_table(ticdc: StandIn, run: Run) -> None:
+    run()
+    fail_at(ticdc, ahead(RENAME, NOW - 2, NOW - 1, old="z.t"))
+    told = run(ensure="described")
+    assert told["condition"]["cause"] == "rename_from_uncaptured"
+    assert told["renames"] == {"z.t": "helfy.users"}
+    assert told["checkpoint"] == NOW - changefeed.tso(60)
+    assert told["checkpoint_time"] == changefeed.time_text(told["checkpoint"])
+    assert NOW - 1 < told["past"] <= changefeed.tso(time.time() + 1)
+    rules = WANTED["replica_config"]["filter"]["rules"]
+    wider = {**WANTED["replica_config"], "filter": {"rules": [*rules, "z.t"]}}
+    run(replica_config=wider, update=True)
+    assert run(ensure="healthy", position=NOW - 1)["said"].startswith("normal")
+    assert run()["steps"] == ["pause", "update", "resume"], "back to the rules that are wanted"
+
+
+def test_a_position_past_the_statement_is_resumed_at(
+    ticdc: StandIn, run: Run, tmp_path: Path
+) -> None:
+    run()
+    begin, end = NOW - changefeed.tso(2), NOW - changefeed.tso(1)
+    fail_at(ticdc, ahead(SWAP, begin, end))
+    jobs = [{"start_ts": begin - 1, "binlog": {"FinishedTS": 1}}]
+    jobs += [{"start_ts": begin, "binlog": {"FinishedTS": end}}]
+    (tmp_path / "ddl").mkdir()
+    (tmp_path / "ddl/history").write_text(json.dumps(jobs))
+    with served(tmp_path) as tidb:
+        told = run(ensure="described", tidb_status_servers=["127.0.0.1:9", tidb])
+        assert told["statement_end"] == end
+        (tmp_path / "ddl/history").write_text(json.dumps(jobs[:1]))
+        unknown = run(ensure="described", tidb_status_servers=[tidb])
+        assert unknown["statement_end"] == 0
+    assert told["renames"] == {}, "rules alone do not help with a swap"
+    run(update=True, position=end)
+    assert ticdc.feed is not None
+    assert ticdc.feed["state"] == "normal"
     assert run(ensure="healthy")["said"].startswith("normal")
-    ticdc.behind_seconds = 300
-    assert "is normal, but 300 s behind" in run(ensure="healthy", wait_seconds=0)["msg"]
-    assert run(ensure="healthy", behind_seconds=400)["said"] == "normal, 300.0 s behind"
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "cause", "shown"),
+    [
+        ("CDC:ErrSyncRenameTableFailed", "failed", "rename_from_uncaptured", "failed"),
+        ("CDC:ErrHandleDDLFailed", "warning", "unsupported_ddl", "failed"),
+        ("CDC:ErrGCTTLExceeded", "failed", "position_lost", "failed"),
+        ("CDC:ErrStartTsBeforeGC", "failed", "position_lost", "failed"),
+        ("CDC:ErrSnapshotLostByGC", "failed", "position_lost", "failed"),
+        ("CDC:ErrMessageTooLarge", "warning", "record_too_large", "failed"),
+        ("CDC:ErrColumnSelectorFailed", "failed", "key_not_captured", "failed"),
+        ("CDC:ErrKafkaNewProducer", "warning", "broker_unavailable", "waiting"),
+        ("CDC:ErrKafkaInvalidConfig", "failed", "changefeed_failed", "failed"),
+        ("CDC:ErrOwnerUnknown", "warning", "changefeed_failed", "waiting"),
+        ("CDC:ErrOwnerUnknown", "failed", "changefeed_failed", "failed"),
+        ("", "stopped", "paused", "waiting"),
+        ("", "finished", "changefeed_ended", "failed"),
+        ("", "normal", "behind", "waiting"),
+    ],
+)
+def test_condition_of_an_error_names_its_cause(
+    code: str, state: str, cause: str, shown: str
+) -> None:
+    told = {"last_error": {"code": code, "message": f"[{code}]words"}} if code else {}
+    how = changefeed.condition({"state": state, "checkpoint_ts": NOW, **told}, NOW + 600, 60)
+    assert (how.state, how.cause) == (shown, cause)
+    assert how.message
+    assert how.remedy
+    assert len(how.remedy) <= REMEDY_LENGTH
+    wrapped = {"code": "CDC:ErrChangefeedUnretryable", "message": f"[CDC:ErrX]wrapped: [{code}]"}
+    if code:
+        told = {"state": state, "checkpoint_ts": NOW, "last_error": wrapped}
+        assert changefeed.condition(told, NOW, 60).cause == cause
+
+
+def test_condition_of_a_healthy_changefeed_has_no_message() -> None:
+    how = changefeed.condition({"state": "normal", "checkpoint_ts": NOW}, time.time() + 5, 60)
+    assert vars(how) == {
+        "state": "running",
+        "cause": None,
+        "message": None,
+        "remedy": None,
+        "position": f"{NOW} ({changefeed.time_text(NOW)})",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sql", "shown"),
+    [
+        ("ALTER TABLE users ADD a TEXT DEFAULT 's3cr3t'", "ALTER TABLE users ADD a TEXT DEFAULT ?"),
+        (
+            "ALTER TABLE u ADD a INT DEFAULT 4711 COMMENT 'it''s'",
+            "ALTER TABLE u ADD a INT DEFAULT ? COMMENT ?",
+        ),
+        (
+            "ALTER TABLE `a'b` ADD c2 TEXT DEFAULT _utf8mb4 's'",
+            "ALTER TABLE `a'b` ADD c2 TEXT DEFAULT ?",
+        ),
+        (
+            "CREATE VIEW v AS SELECT x'41', 0x41, N's', \"s\" /* s3 */ -- s4",
+            "CREATE VIEW v AS SELECT ?, ?, ?, ?    ",
+        ),
+        ("CREATE TABLE t (a TEXT DEFAULT 'no end", "CREATE TABLE t (a TEXT DEFAULT ?"),
+        (
+            r"CREATE TABLE t (a TEXT DEFAULT 'a\', b TEXT DEFAULT ' s3cr3t ')",
+            "CREATE TABLE t (a TEXT DEFAULT …",
+        ),
+    ],
+)
+@pytest.mark.parametrize("old", ["", "z.t"])
+def test_a_message_has_no_literal_of_its_statement(sql: str, shown: str, old: str) -> None:
+    message = ahead(sql, 470669269490991110, 2, old)["error"]["message"]
+    written = changefeed.redacted(message)
+    assert written == message.replace(sql, shown)
+    if not old:
+        assert changefeed.start_ts(written) == 470669269490991110
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("RENAME TABLE z.t TO helfy.users", {"z.t": "helfy.users"}),
+        (
+            "rename table `z`.`t x`  to\nhelfy . users, b to sessions",
+            {"z.t x": "helfy.users", "b": "sessions"},
+        ),
+        ("ALTER TABLE z.t RENAME TO helfy.users", {"z.t": "helfy.users"}),
+        ("alter table t comment 'x', rename as users", {"t": "users"}),
+        ("ALTER TABLE t RENAME users", {"t": "users"}),
+        ("ALTER TABLE t RENAME COLUMN a TO b, RENAME INDEX c TO d", {}),
+        ("CREATE TABLE users LIKE t", {}),
+    ],
+)
+def test_renames_of_a_statement_are_found(sql: str, told: dict[str, str]) -> None:
+    assert changefeed.renames(ahead(sql, 1, 2, "z.t")["error"]["message"]) == told
 
 
 def test_health_waits_for_a_warning_to_pass(ticdc: StandIn, run: Run) -> None:

@@ -3,7 +3,9 @@
 What it copies of the real one, since it matters to whoever asks: an absent changefeed is 400; one
 that runs takes no update; an update sets what it does not name to nothing, not to its default; the
 URI is shown with its parameters in another order and passwords masked; Kafka is asked when a
-changefeed is made; an authority without a certificate and its key is refused. It captures nothing.
+changefeed is made; an authority without a certificate and its key is refused, as is an update that
+changes nothing; a rename of a table that its rules do not name onto one that they do, or any other
+statement ``ahead`` of its position, makes it fail until it is past it. It captures nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,31 @@ INCOMPLETE_TLS = "ca, cert and key files should all be supplied"
 def sample(name: str) -> Any:
     """Give an answer, or a request, of a real TiCDC."""
     return json.loads((SAMPLES / f"{name}.json").read_text())
+
+
+def ahead(sql: str, begin: int, end: int, old: str = "") -> dict[str, Any]:
+    """Give a statement that TiCDC cannot apply, for ``StandIn.feed["ahead"]``.
+
+    begin, end: TSO. old: the table that it renames, whose name the rules have to have; without
+    one, there is no way but past it.
+    """
+    if old:
+        code = "CDC:ErrSyncRenameTableFailed"
+        message = (
+            "table's old name is not in filter rule, and its new name in filter rule table id "
+            f"'112', ddl query: [{sql}], it's an unexpected behavior, if you want to replicate "
+            "this table, please add its old name to filter rule."
+        )
+    else:
+        code = "CDC:ErrHandleDDLFailed"
+        message = (
+            f"handle ddl failed, query: {sql}, startTs: {begin}. If you want to skip this DDL and "
+            "continue with replication, you can manually execute this DDL downstream. Afterwards, "
+            f"add `ignore-txn-start-ts=[{begin}]` to the changefeed in the filter configuration.: "
+            "[CDC:ErrSnapshotTableNotFound]table 110 not found in schema snapshot"
+        )
+    error = {"time": "", "addr": "10.0.3.207:8300", "code": code, "message": f"[{code}]{message}"}
+    return {"end": end, "old": old, "error": error}
 
 
 @dataclass
@@ -80,9 +108,24 @@ class StandIn:
             self.feed["pausing"] = self.slow_pause
         else:
             assert verb == "resume"
-            assert body == {}
             self.feed["state"] = self.after_resume if self.kafka else "warning"
+            self.meet(int(body.get("overwrite_checkpoint_ts") or 0))
         return 200, {}
+
+    def meet(self, position: int = 0) -> None:
+        """Come to the statement that is ahead, and fail there or pass it."""
+        assert self.feed is not None
+        statement = self.feed.get("ahead")
+        if not statement:
+            return
+        self.feed["checkpoint_ts"] = position or self.feed["checkpoint_ts"]
+        rules = [rule.lower() for rule in self.feed["config"]["filter"]["rules"]]
+        if self.feed["checkpoint_ts"] >= statement["end"] or statement["old"].lower() in rules:
+            del self.feed["ahead"]
+            return
+        moment = datetime.fromtimestamp((statement["end"] >> 18) / 1000 + 0.1, UTC)
+        statement["error"]["time"] = moment.isoformat().replace("+00:00", "123Z")
+        self.feed["state"] = "failed"
 
     def _create(self, body: dict[str, Any]) -> tuple[int, Any]:
         if self.feed is not None:
@@ -108,7 +151,13 @@ class StandIn:
         if incomplete_tls(body["sink_uri"]):
             message = f"changefeed update error: [CDC:ErrKafkaInvalidConfig]{INCOMPLETE_TLS}"
             return 400, _error("CDC:ErrChangefeedUpdateRefused", message)
-        self.feed["config"] |= SCALARS | body["replica_config"]
+        config = self.feed["config"] | SCALARS | body["replica_config"]
+        if (config, body["sink_uri"]) == (self.feed["config"], self.feed["sink_uri"]):
+            message = "changefeed config is the same with the old one, do nothing"
+            return 400, _error(
+                "CDC:ErrChangefeedUpdateRefused", f"changefeed update error: {message}"
+            )
+        self.feed["config"] = config
         self.feed["sink_uri"] = body["sink_uri"]
         return 200, self._shown()
 
@@ -119,6 +168,7 @@ class StandIn:
             if not self.feed["pausing"]:
                 self.feed["state"] = "stopped"
         shown = copy.deepcopy(self.feed)
+        shown.pop("ahead", None)
         uri = urlsplit(shown["sink_uri"])
         parameters = sorted(parse_qsl(uri.query), reverse=True)
         masked = [(name, "xxxxx" if "password" in name else value) for name, value in parameters]
@@ -129,7 +179,10 @@ class StandIn:
         assert self.feed is not None
         checkpoint = int((time.time() - self.behind_seconds) * 1000) << 18
         status = {"state": self.feed["state"], "checkpoint_ts": checkpoint}
-        if status["state"] in ("warning", "failed"):
+        if "ahead" in self.feed:
+            status["checkpoint_ts"] = self.feed["checkpoint_ts"]
+            status["last_error"] = self.feed["ahead"]["error"]
+        elif status["state"] in ("warning", "failed"):
             told = sample("status_kafka_down")["last_warning"]
             status["last_error" if status["state"] == "failed" else "last_warning"] = told
         return status
