@@ -45,7 +45,7 @@ _ADDS_GAP = "The record gets a gap that says what is missing"
 _REMEDIES = {
     RENAME: f"Continue past the statement: {_SKIP}. {_ADDS_GAP}",
     UNSUPPORTED_DDL: f"Continue past the statement: {_SKIP}. {_ADDS_GAP}",
-    "position_lost": f"Continue from now on: {_SKIP} -e changefeed_skip_to=now. {_ADDS_GAP}",
+    "position_lost": f"Continue from now on: {_SKIP} -e ticdc_changefeed_skip_to=now. {_ADDS_GAP}",
     "record_too_large": (
         f"Raise ticdc_changefeed_message_max_bytes and kafka_message_max_bytes, then run {_UPDATE}"
     ),
@@ -61,7 +61,7 @@ _REMEDIES = {
     "changefeed_ended": "Name a new one by ticdc_changefeed_id: it records changes from now on",
     "changefeed_failed": (
         f"Fix what TiCDC's message names, then run {_UPDATE}; or continue from now on: {_SKIP} "
-        "-e changefeed_skip_to=now"
+        "-e ticdc_changefeed_skip_to=now"
     ),
 }
 # What will not pass by itself, although TiCDC tries again for half an hour.
@@ -145,8 +145,7 @@ def redacted(message: str) -> str:
     for pattern in _STATEMENTS:
         found = pattern.search(message)
         if found:
-            sql = _without_literals(found["sql"])
-            return message[: found.start("sql")] + sql + message[found.end("sql") :]
+            return message[: found.start("sql")] + statement(message) + message[found.end("sql") :]
     return message
 
 
@@ -164,21 +163,54 @@ def _without_literals(sql: str) -> str:
 
 
 def renames(message: str) -> dict[str, str]:
-    """By its old name, the new name of each table that a statement in a message renames.
+    """By its old name, the new name of each table that the statement in a message renames.
 
     Names are as they are written, without backquotes: ``database.table``, or ``table`` alone.
     """
-    for pattern in _STATEMENTS:
-        found = pattern.search(message)
-        if found:
-            sql = _without_literals(found["sql"])
-            form = _RENAMED if re.match(r"\s*RENAME\b", sql, re.IGNORECASE) else _ALTERED
-            return {_plain(each["old"]): _plain(each["new"]) for each in form.finditer(sql)}
-    return {}
+    sql = statement(message)
+    form = _RENAMED if re.match(r"RENAME\b", sql, re.IGNORECASE) else _ALTERED
+    return {_plain(each["old"]): _plain(each["new"]) for each in form.finditer(sql)}
 
 
 def _plain(name: str) -> str:
     return ".".join(part.strip().strip("`") for part in re.split(r"\s*\.\s*", name))
+
+
+def extra_columns(
+    renamed: Mapping[str, str], captured: Mapping[str, Sequence[str]], database: str
+) -> dict[str, list[str]]:
+    """By the old name of a table that becomes a captured one, as a rule: the columns to capture.
+
+    ``renamed`` is what ``renames`` gives, ``captured`` the columns by ``database.table``;
+    ``database`` is that of a new name without one. TiCDC follows a table only where its rules name
+    it from before it was renamed; an old name without a database is looked for in every one.
+    """
+    known = {name.lower(): list(columns) for name, columns in captured.items()}
+    found: dict[str, list[str]] = {}
+    for old, new in renamed.items():
+        columns = known.get((new if "." in new else f"{database}.{new}").lower())
+        rule = table_rule(old)
+        if columns and rule.lower() not in known:
+            found[rule] = columns
+    return found
+
+
+def table_rule(name: str) -> str:
+    """Give a table's name as a rule of TiCDC's filter."""
+    schema, _, table = name.rpartition(".")
+    return ".".join(
+        part if re.fullmatch(r"[\w*]+", part) else "`" + part.replace("`", "``") + "`"
+        for part in (schema or "*", table)
+    )
+
+
+def statement(message: str) -> str:
+    """The statement in a message, without its literals; empty where there is none."""
+    for pattern in _STATEMENTS:
+        found = pattern.search(message)
+        if found:
+            return _without_literals(found["sql"]).strip()
+    return ""
 
 
 def start_ts(message: str) -> int:

@@ -11,13 +11,15 @@ from ansible.module_utils.basic import AnsibleModule  # type: ignore[import-unty
 from ansible.module_utils.changefeed import (  # type: ignore[import-untyped]
     RENAME,
     RESTING,
-    UNSUPPORTED_DDL,
     behind_seconds,
     condition,
     differences,
+    extra_columns,
+    position_text,
     renames,
     seconds_of,
     start_ts,
+    statement,
     steps,
     time_text,
     trouble,
@@ -35,6 +37,8 @@ from ansible.module_utils.ticdc_api import (  # type: ignore[import-untyped]
 
 # How long a resumed changefeed may take to begin.
 _LEAVE_SECONDS = 10.0
+# What record_gaps.detail holds.
+_DETAIL_CHARS = 1024
 
 DOCUMENTATION = """
 module: ticdc_changefeed
@@ -52,13 +56,13 @@ options:
   id: {type: str, required: true, description: Its name.}
   ensure:
     type: str
-    choices: [present, healthy, described]
+    choices: [present, healthy, skip_planned]
     default: present
     description: >-
       present makes and updates. healthy changes nothing: it waits until the state is normal and the
       checkpoint near enough, and fails where that does not come, or at once where it has failed.
-      described changes nothing and waits for nothing: it gives what a playbook needs to continue
-      past what TiCDC cannot apply.
+      skip_planned changes nothing and waits for nothing: it gives what a playbook needs to continue
+      past what TiCDC cannot apply, and fails where there is nothing to continue past.
   sink_uri: {type: str, description: "Where changes go; needed for present."}
   replica_config: {type: dict, description: "Its other settings, by the OpenAPI's names; likewise."}
   update: {type: bool, default: false, description: Update and resume although nothing differs.}
@@ -73,8 +77,16 @@ options:
     elements: str
     default: []
     description: >-
-      Status ports of TiDB, host:port, asked by the same certificate: for described, where a DDL
-      ended.
+      Status ports of TiDB, host:port, asked by the same certificate where a DDL ended; for
+      skip_planned.
+  skip_to:
+    type: str
+    default: ""
+    description: >-
+      Where to continue: now, a TSO, a time (RFC 3339), or empty for past the statement; for
+      skip_planned.
+  captured: {type: dict, default: {}, description: "Columns by database.table; for skip_planned."}
+  database: {type: str, default: helfy, description: Of a table without one; for skip_planned.}
   behind_seconds: {type: float, default: 60, description: How far behind the clock is healthy.}
   wait_seconds: {type: float, default: 60, description: "How long a server, or health, may take."}
 author: [Helfy]
@@ -87,13 +99,13 @@ RETURN = """
 said: {type: str, returned: success, description: "How it is, or what was done."}
 steps: {type: list, returned: present, description: "What was done, or would be."}
 differences: {type: list, returned: present, description: What differed.}
-condition: {type: dict, returned: described, description: "State, cause, message, remedy."}
-checkpoint: {type: int, returned: described, description: "TSO up to which all is in Kafka."}
-checkpoint_time: {type: str, returned: described, description: The same as a time.}
-now: {type: int, returned: described, description: TSO of the host's clock.}
-past: {type: int, returned: described, description: TSO after the error.}
-renames: {type: dict, returned: described, description: "By its old name, the table's new one."}
-statement_end: {type: int, returned: described, description: "TSO where the DDL ended, 0: unknown."}
+extra_columns:
+  type: dict
+  returned: skip_planned
+  description: "Tables that the rules have to name until the statement is passed, with columns."
+position: {type: int, returned: skip_planned, description: "TSO to resume at; 0: where it was."}
+past: {type: int, returned: skip_planned, description: "TSO by which the statement is passed."}
+gap: {type: dict, returned: skip_planned, description: "cause, source_id, starts, ends, detail."}
 """
 
 
@@ -178,30 +190,74 @@ def healthy(given: dict[str, Any], deadline: float, tls: SSLContext | None) -> d
         time.sleep(POLL_SECONDS)
 
 
-def described(given: dict[str, Any], deadline: float, tls: SSLContext | None) -> dict[str, Any]:
-    """Give what is needed to continue past an error. Raises CdcError."""
-    status = find(given["servers"], given["id"], deadline, tls).status()
+def skip_planned(given: dict[str, Any], deadline: float, tls: SSLContext | None) -> dict[str, Any]:
+    """Give how to continue past what TiCDC cannot apply. Raises CdcError."""
+    name = given["id"]
+    status = find(given["servers"], name, deadline, tls).status()
     now = time.time()
     how = condition(status, now, given["behind_seconds"])
+    gave_up = how.state == "failed" or (how.cause == "changefeed_failed" and given["skip_to"])
+    if not gave_up:
+        raise CdcError(
+            f"the changefeed {name} is {status.get('state')} at {how.position}: there is nothing "
+            f"to continue past. {how.remedy or 'No action is needed'}."
+        )
     error = trouble(status)
     words = str(error.get("message", ""))
     checkpoint = int(status.get("checkpoint_ts") or 0)
-    begin = start_ts(words)
-    statement = how.cause in (RENAME, UNSUPPORTED_DDL)
+    extra, position = {}, _position(given["skip_to"], now)
+    past = position
+    if not position and how.cause == RENAME:
+        extra = extra_columns(renames(words), given["captured"], given["database"])
+        # TiCDC has come to the statement by then.
+        past = tso(_error_time(error, now) + 1)
+    if not position and not extra:
+        begin = start_ts(words)
+        position = past = statement_end(given["tidb_status_servers"], begin, tls) if begin else 0
+    if not extra and position <= checkpoint:
+        raise CdcError(
+            f"ticdc_changefeed_skip_to is '{given['skip_to']}': it does not lead past "
+            f"{how.position}, where {name} is ({how.cause}: {how.message}). Give the time or TSO "
+            "to continue at, or now: -e ticdc_changefeed_skip_to=now. What was committed up to "
+            "then is not recorded."
+        )
+    said = (
+        f"{statement(words)}: applied. Rows that the table held before have no line of their own"
+        if extra
+        else f"{name} continued at {position_text(position)} instead of {how.position}, since "
+        f"{how.cause}: {how.message}"
+    )
     return {
         "changed": False,
-        "said": how.message or "",
-        "condition": vars(how),
-        "checkpoint": checkpoint,
-        "checkpoint_time": time_text(checkpoint),
-        "now": tso(now),
-        # TiCDC has seen what it cannot apply by then.
-        "past": tso(_error_time(error, now) + 1),
-        "renames": renames(words) if how.cause == RENAME else {},
-        "statement_end": (
-            statement_end(given["tidb_status_servers"], begin, tls) if statement and begin else 0
-        ),
+        "said": said,
+        "extra_columns": extra,
+        "position": position,
+        "past": past,
+        "gap": {
+            "cause": "skipped_ddl" if statement(words) else "stream_restarted",
+            "source_id": f"{name}:{checkpoint}",
+            "starts": time_text(checkpoint),
+            "ends": time_text(past),
+            "detail": said[:_DETAIL_CHARS],
+        },
     }
+
+
+def _position(skip_to: str, now: float) -> int:
+    """The TSO that is meant, 0 for none. Raises CdcError."""
+    if not skip_to:
+        return 0
+    if skip_to.isdecimal():
+        return int(skip_to)
+    try:
+        if skip_to != "now":
+            now = datetime.fromisoformat(skip_to).astimezone().timestamp()
+        return int(tso(now))
+    except ValueError:
+        raise CdcError(
+            f"ticdc_changefeed_skip_to is '{skip_to}': it must be now, a TSO, or a time such as "
+            "2026-11-30T16:00:00Z"
+        ) from None
 
 
 def _error_time(error: dict[str, Any], now: float) -> float:
@@ -222,7 +278,7 @@ def main() -> None:
             "id": {"type": "str", "required": True},
             "ensure": {
                 "type": "str",
-                "choices": ["present", "healthy", "described"],
+                "choices": ["present", "healthy", "skip_planned"],
                 "default": "present",
             },
             "sink_uri": {"type": "str", "no_log": True},
@@ -230,6 +286,9 @@ def main() -> None:
             "update": {"type": "bool", "default": False},
             "position": {"type": "int", "default": 0},
             "tidb_status_servers": {"type": "list", "elements": "str", "default": []},
+            "skip_to": {"type": "str", "default": ""},
+            "captured": {"type": "dict", "default": {}},
+            "database": {"type": "str", "default": "helfy"},
             "behind_seconds": {"type": "float", "default": 60.0},
             "wait_seconds": {"type": "float", "default": 60.0},
         },
@@ -245,7 +304,7 @@ def main() -> None:
             client = find(given["servers"], given["id"], deadline, tls)
             result = present(client, given, only_plan=module.check_mode)
         else:
-            ask = {"healthy": healthy, "described": described}[given["ensure"]]
+            ask = {"healthy": healthy, "skip_planned": skip_planned}[given["ensure"]]
             result = ask(given, deadline, tls)
     except CdcError as error:
         module.fail_json(msg=str(error))

@@ -336,12 +336,17 @@ def test_an_update_that_changes_nothing_is_no_failure(ticdc: StandIn, run: Run) 
 def test_a_rename_is_passed_by_rules_that_name_the_old_table(ticdc: StandIn, run: Run) -> None:
     run()
     fail_at(ticdc, ahead(RENAME, NOW - 2, NOW - 1, old="z.t"))
-    told = run(ensure="described")
-    assert told["condition"]["cause"] == "rename_from_uncaptured"
-    assert told["renames"] == {"z.t": "helfy.users"}
-    assert told["checkpoint"] == NOW - changefeed.tso(60)
-    assert told["checkpoint_time"] == changefeed.time_text(told["checkpoint"])
+    told = run(ensure="skip_planned", captured={"helfy.users": ["id", "role"], "helfy.s": ["id"]})
+    assert (told["position"], told["extra_columns"]) == (0, {"z.t": ["id", "role"]})
     assert NOW - 1 < told["past"] <= changefeed.tso(time.time() + 1)
+    checkpoint = NOW - changefeed.tso(60)
+    assert told["gap"] == {
+        "cause": "skipped_ddl",
+        "source_id": f"helfy-changes:{checkpoint}",
+        "starts": changefeed.time_text(checkpoint),
+        "ends": changefeed.time_text(told["past"]),
+        "detail": (f"{RENAME}: applied. Rows that the table held before have no line of their own"),
+    }
     rules = WANTED["replica_config"]["filter"]["rules"]
     wider = {**WANTED["replica_config"], "filter": {"rules": [*rules, "z.t"]}}
     run(replica_config=wider, update=True)
@@ -360,16 +365,90 @@ def test_a_position_past_the_statement_is_resumed_at(
     (tmp_path / "ddl").mkdir()
     (tmp_path / "ddl/history").write_text(json.dumps(jobs))
     with served(tmp_path) as tidb:
-        told = run(ensure="described", tidb_status_servers=["127.0.0.1:9", tidb])
-        assert told["statement_end"] == end
+        asked = {"ensure": "skip_planned", "tidb_status_servers": ["127.0.0.1:9", tidb]}
+        told = run(**asked)
         (tmp_path / "ddl/history").write_text(json.dumps(jobs[:1]))
-        unknown = run(ensure="described", tidb_status_servers=[tidb])
-        assert unknown["statement_end"] == 0
-    assert told["renames"] == {}, "rules alone do not help with a swap"
+        unknown = run(**asked)["msg"]
+    assert (told["position"], told["past"], told["extra_columns"]) == (end, end, {})
+    assert told["gap"]["ends"] == changefeed.time_text(end)
+    assert f"query: {SWAP}, startTs: {begin}" in told["gap"]["detail"]
+    assert "ticdc_changefeed_skip_to is '': it does not lead past" in unknown
+    assert "-e ticdc_changefeed_skip_to=now" in unknown
     run(update=True, position=end)
     assert ticdc.feed is not None
     assert ticdc.feed["state"] == "normal"
     assert run(ensure="healthy")["said"].startswith("normal")
+
+
+@pytest.mark.parametrize(
+    ("skip_to", "position"),
+    [
+        (str(NOW), NOW),
+        (changefeed.time_text(NOW), changefeed.tso(changefeed.seconds_of(NOW))),
+        ("2026-01-01T00:00:00Z", None),
+        ("soon", None),
+    ],
+)
+def test_a_position_to_skip_to_is_a_tso_or_a_time(
+    ticdc: StandIn, run: Run, skip_to: str, position: int | None
+) -> None:
+    run()
+    lost = {"code": "CDC:ErrGCTTLExceeded", "message": "[CDC:ErrGCTTLExceeded]gone"}
+    fail_at(ticdc, {"end": NOW - 1, "old": "", "error": lost})
+    told = run(ensure="skip_planned", skip_to=skip_to)
+    if position is None:
+        assert f"ticdc_changefeed_skip_to is '{skip_to}': it " in told["msg"]
+        return
+    assert told["position"] == told["past"] == position
+    assert told["gap"]["cause"] == "stream_restarted"
+    assert "position_lost: [CDC:ErrGCTTLExceeded]gone" in told["gap"]["detail"]
+
+
+def test_now_to_skip_to_is_the_hosts_clock(ticdc: StandIn, run: Run) -> None:
+    run()
+    fail_at(ticdc, ahead(SWAP, NOW - 2, NOW - 1))
+    told = run(ensure="skip_planned", skip_to="now")
+    assert NOW <= told["position"] <= changefeed.tso(time.time())
+
+
+def test_a_healthy_changefeed_has_nothing_to_skip(ticdc: StandIn, run: Run) -> None:
+    run()
+    told = run(ensure="skip_planned")
+    assert "is normal at 4" in told["msg"]
+    assert "there is nothing to continue past. No action is needed." in told["msg"]
+    assert ticdc.feed is not None
+    ticdc.feed["state"] = "warning"
+    assert "TiCDC tries again by itself" in run(ensure="skip_planned", skip_to="now")["msg"]
+
+
+def test_a_changefeed_that_tries_in_vain_can_be_moved_on(ticdc: StandIn, run: Run) -> None:
+    run()
+    vain = {"code": "CDC:ErrNew", "message": "[CDC:ErrNew]handle ddl failed"}
+    fail_at(ticdc, {"end": NOW - 1, "old": "", "error": vain})
+    assert ticdc.feed is not None
+    ticdc.feed["state"] = "warning"
+    assert "there is nothing to continue past" in run(ensure="skip_planned")["msg"]
+    assert run(ensure="skip_planned", skip_to="now")["position"] >= NOW
+
+
+@pytest.mark.parametrize(
+    ("renamed", "extra"),
+    [
+        ({"z.t": "helfy.users"}, {"z.t": ["id"]}),
+        ({"z.T": "HELFY.Users"}, {"z.T": ["id"]}),
+        ({"t": "users"}, {"*.t": ["id"]}),
+        ({"a b.t`x": "helfy.users"}, {"`a b`.`t``x`": ["id"]}),
+        ({"users": "old", "new": "users"}, {"*.new": ["id"]}),
+        ({"z.t": "helfy.other"}, {}),
+        ({"z.t": "z.users"}, {}),
+        ({"helfy.users": "helfy.Users"}, {}),
+    ],
+)
+def test_a_table_renamed_to_a_captured_one_gets_its_columns(
+    renamed: dict[str, str], extra: dict[str, list[str]]
+) -> None:
+    captured = {"helfy.users": ["id"], "helfy.sessions": ["id", "ip"]}
+    assert changefeed.extra_columns(renamed, captured, "helfy") == extra
 
 
 @pytest.mark.parametrize(
@@ -431,7 +510,7 @@ def test_condition_of_a_healthy_changefeed_has_no_message() -> None:
         ),
         (
             "CREATE VIEW v AS SELECT x'41', 0x41, N's', \"s\" /* s3 */ -- s4",
-            "CREATE VIEW v AS SELECT ?, ?, ?, ?    ",
+            "CREATE VIEW v AS SELECT ?, ?, ?, ?",
         ),
         ("CREATE TABLE t (a TEXT DEFAULT 'no end", "CREATE TABLE t (a TEXT DEFAULT ?"),
         (
