@@ -86,10 +86,10 @@ def is_topic_name(value: object) -> bool:
     return re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) is not None and text not in {".", ".."}
 
 
-def is_columns(value: object) -> bool:
-    """Whether it is a list of columns, not empty, for each table."""
+def is_columns(value: object, *, qualified: bool = False) -> bool:
+    """Whether it is a list of columns, not empty, for each table (database.table if qualified)."""
     return isinstance(value, dict) and all(
-        is_database_name(table)
+        (re.fullmatch(r"\w+\.\w+", str(table)) if qualified else is_database_name(table))
         and isinstance(columns, list)
         and bool(columns)
         and all(is_database_name(column) for column in columns)

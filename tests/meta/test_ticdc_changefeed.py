@@ -24,7 +24,7 @@ from helfy.schema import capture_state
 ticdc_changefeed = module_paths.module("ticdc_changefeed")
 changefeed = module_paths.module_utils("changefeed")
 
-REMEDY_LENGTH = capture_state.c.remedy.type.length
+REMEDY_LENGTH: int = capture_state.c.remedy.type.length  # type: ignore[attr-defined]
 WANTED = sample("update_changefeed_request")
 SHOWN = sample("changefeed_after_update")
 
@@ -481,12 +481,14 @@ def test_condition_of_an_error_names_its_cause(
     assert len(how.remedy) <= REMEDY_LENGTH
     wrapped = {"code": "CDC:ErrChangefeedUnretryable", "message": f"[CDC:ErrX]wrapped: [{code}]"}
     if code:
-        told = {"state": state, "checkpoint_ts": NOW, "last_error": wrapped}
-        assert changefeed.condition(told, NOW, 60).cause == cause
+        status = {"state": state, "checkpoint_ts": NOW, "last_error": wrapped}
+        assert changefeed.condition(status, NOW, 60).cause == cause
 
 
 def test_condition_of_a_healthy_changefeed_has_no_message() -> None:
-    how = changefeed.condition({"state": "normal", "checkpoint_ts": NOW}, time.time() + 5, 60)
+    how = changefeed.condition(
+        {"state": "normal", "checkpoint_ts": NOW}, changefeed.seconds_of(NOW), 60
+    )
     assert vars(how) == {
         "state": "running",
         "cause": None,

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import cluster_certificates
 import pytest
 import role_docs
 import yaml
-from ticdc_stand_in import StandIn, running
+from ticdc_stand_in import StandIn, ahead, running
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +36,7 @@ GIVEN = {
     "tls_ca_file": "/etc/helfy-tls/ca.pem",
     "ticdc_tls_certificate": "/run/credentials/cdc-8300.service/tls_certificate",
     "ticdc_tls_folder": "",
+    "tidb_status_servers": ["127.0.0.1:9"],
     "ticdc_changefeed_wait_seconds": 1,
 }
 
@@ -45,11 +47,13 @@ def ticdc() -> Iterator[StandIn]:
         yield stand_in
 
 
-def play(folder: Path, ticdc: StandIn, *arguments: str, **given: Any) -> tuple[int, int, str]:
-    """Run the role; give the exit status, how much changed and all that was said."""
+def play(
+    folder: Path, ticdc: StandIn, *arguments: str, parts: tuple[str, ...] = ("main",), **given: Any
+) -> tuple[int, int, str]:
+    """Run the role, or parts of it; give the exit status, how much changed and what was said."""
     playbook = folder / "play.yml"
-    roles = [{"role": "ticdc_changefeed"}]
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": roles}]))
+    tasks = [{"import_role": {"name": "ticdc_changefeed", "tasks_from": part}} for part in parts]
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     variables = folder / "vars.json"
     variables.write_text(json.dumps(GIVEN | {"ticdc_servers": [ticdc.address]} | given))
     program = Path(sys.executable).with_name("ansible-playbook")
@@ -101,12 +105,18 @@ def test_it_is_made_once_for_all_hosts_with_what_is_captured(
     assert config["check_gc_safe_point"] is True
     assert config["memory_quota"] == 256 * 1024**2
     assert config["filter"]["rules"] == [f"helfy.{table}" for table in CAPTURE["captured_columns"]]
-    assert config["sink"]["dispatchers"] == [{"matcher": ["helfy.*"], "partition": "index-value"}]
+    assert config["sink"]["dispatchers"] == [{"matcher": ["*.*"], "partition": "index-value"}]
     assert config["sink"]["column_selectors"] == [
         {"matcher": [f"helfy.{table}"], "columns": columns}
         for table, columns in CAPTURE["captured_columns"].items()
     ]
-    assert config["sink"]["kafka_config"] == {"output_raw_change_event": True}
+    assert config["sink"]["kafka_config"] == {
+        "output_raw_change_event": True,
+        "large_message_handle": {
+            "large_message_handle_option": "handle-key-only",
+            "large_message_handle_compression": "none",
+        },
+    }
     code, changed, said = play(tmp_path, ticdc)
     assert (code, changed, ticdc.asked) == (0, 0, ["POST changefeeds"]), said
 
@@ -144,6 +154,20 @@ def test_before_there_is_a_ticdc_a_rehearsal_says_what_would_be_made(
     assert "helfy-changes would be made" in said
 
 
+def test_extra_columns_are_captured_beside_those_of_the_database(
+    tmp_path: Path, ticdc: StandIn
+) -> None:
+    extra = {"z.t": ["id"], "helfy.users": ["nickname"]}
+    assert play(tmp_path, ticdc, ticdc_changefeed_extra_columns=extra)[0] == 0
+    assert ticdc.feed is not None
+    rules = ticdc.feed["config"]["filter"]["rules"]
+    assert rules == [*(f"helfy.{table}" for table in CAPTURE["captured_columns"]), "z.t"]
+    selectors = ticdc.feed["config"]["sink"]["column_selectors"]
+    assert {"matcher": ["z.t"], "columns": ["id"]} in selectors
+    users = [*CAPTURE["captured_columns"]["users"], "nickname"]
+    assert selectors[0] == {"matcher": ["helfy.users"], "columns": users}
+
+
 def test_a_failed_one_ends_the_run_with_its_reason_and_goes_on_when_told(
     tmp_path: Path, ticdc: StandIn
 ) -> None:
@@ -152,7 +176,71 @@ def test_a_failed_one_ends_the_run_with_its_reason_and_goes_on_when_told(
     ticdc.feed["state"] = "failed"
     code, changed, said = play(tmp_path, ticdc)
     assert (code, changed) == (2, 0), said
-    assert "is failed: [CDC:ErrKafkaNewProducer]" in said
+    assert "changefeed_failed: [CDC:ErrKafkaNewProducer]" in said
     code, changed, said = play(tmp_path, ticdc, "-e", "ticdc_changefeed_update=true")
     assert (code, changed) == (0, 1), said
     assert ticdc.feed["state"] == "normal"
+
+
+NOW = int(time.time() * 1000) << 18
+SKIP = ("skip_plan", "skip")
+
+
+def stopped_by(ticdc: StandIn, statement: dict[str, Any]) -> list[str]:
+    """Let the changefeed fail at a statement, a minute after its position; give its rules."""
+    assert ticdc.feed is not None
+    ticdc.feed |= {"ahead": statement, "checkpoint_ts": NOW - (60_000 << 18)}
+    ticdc.meet()
+    assert ticdc.feed["state"] == "failed"
+    ticdc.asked.clear()
+    return list(ticdc.feed["config"]["filter"]["rules"])
+
+
+def test_a_rename_of_an_uncaptured_table_is_passed_and_the_rules_restored(
+    tmp_path: Path, ticdc: StandIn
+) -> None:
+    assert play(tmp_path, ticdc)[0] == 0
+    rename = ahead("RENAME TABLE z.t TO helfy.users", NOW - 2, NOW - 1, old="z.t")
+    rules = stopped_by(ticdc, rename)
+    code, changed, said = play(tmp_path, ticdc, "--check", parts=SKIP)
+    assert (code, changed, ticdc.asked) == (0, 1, []), said
+    code, changed, said = play(tmp_path, ticdc, parts=SKIP)
+    assert (code, changed) == (0, 2), said
+    assert ticdc.feed is not None
+    assert ticdc.feed["state"] == "normal"
+    assert [each.split()[0] for each in ticdc.asked] == ["PUT", "POST", "POST", "PUT", "POST"]
+    # While it was passed, the table was captured as the one that it became.
+    passing = ticdc.updates[0]["replica_config"]
+    assert passing["filter"]["rules"] == [*rules, "z.t"]
+    columns = CAPTURE["captured_columns"]["users"]
+    assert passing["sink"]["column_selectors"][-1] == {"matcher": ["z.t"], "columns": columns}
+    assert ticdc.feed["config"]["filter"]["rules"] == rules
+    assert "RENAME TABLE z.t TO helfy.users: applied" in said
+    assert play(tmp_path, ticdc)[:2] == (0, 0)
+
+
+def test_the_rules_are_restored_where_another_statement_stops_it(
+    tmp_path: Path, ticdc: StandIn
+) -> None:
+    assert play(tmp_path, ticdc)[0] == 0
+    rename = ahead("RENAME TABLE z.t TO helfy.users", NOW - 2, NOW - 1, old="z.t")
+    rules = stopped_by(ticdc, rename | {"next": ahead("RENAME TABLE a TO c, c TO b", 1, NOW)})
+    code, _, said = play(tmp_path, ticdc, parts=SKIP)
+    assert code == 2, said
+    assert "unsupported_ddl: " in said
+    assert ticdc.feed is not None
+    assert ticdc.feed["config"]["filter"]["rules"] == rules
+
+
+def test_another_statement_is_passed_at_a_later_position(tmp_path: Path, ticdc: StandIn) -> None:
+    assert play(tmp_path, ticdc)[0] == 0
+    swap = ahead("RENAME TABLE a TO c, b TO a, c TO b", NOW - 2, NOW - (1000 << 18))
+    rules = stopped_by(ticdc, swap)
+    code, _, said = play(tmp_path, ticdc, parts=SKIP)
+    assert (code, ticdc.asked) == (2, []), said
+    assert "does not lead past" in said
+    code, changed, said = play(tmp_path, ticdc, "-e", f"ticdc_changefeed_skip_to={NOW}", parts=SKIP)
+    assert (code, changed) == (0, 1), said
+    assert ticdc.feed is not None
+    assert ticdc.feed["state"] == "normal"
+    assert ticdc.feed["config"]["filter"]["rules"] == rules

@@ -80,6 +80,7 @@ class StandIn:
     behind_seconds: float = 0.4
     refuses_updates: bool = False
     asked: list[str] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
     address: str = ""
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
@@ -121,8 +122,10 @@ class StandIn:
         self.feed["checkpoint_ts"] = position or self.feed["checkpoint_ts"]
         rules = [rule.lower() for rule in self.feed["config"]["filter"]["rules"]]
         if self.feed["checkpoint_ts"] >= statement["end"] or statement["old"].lower() in rules:
-            del self.feed["ahead"]
-            return
+            # "next": the one after it.
+            self.feed["ahead"] = statement = statement.get("next")
+            if not statement:
+                return
         moment = datetime.fromtimestamp((statement["end"] >> 18) / 1000 + 0.1, UTC)
         statement["error"]["time"] = moment.isoformat().replace("+00:00", "123Z")
         self.feed["state"] = "failed"
@@ -157,6 +160,7 @@ class StandIn:
             return 400, _error(
                 "CDC:ErrChangefeedUpdateRefused", f"changefeed update error: {message}"
             )
+        self.updates.append(body)
         self.feed["config"] = config
         self.feed["sink_uri"] = body["sink_uri"]
         return 200, self._shown()
@@ -179,7 +183,7 @@ class StandIn:
         assert self.feed is not None
         checkpoint = int((time.time() - self.behind_seconds) * 1000) << 18
         status = {"state": self.feed["state"], "checkpoint_ts": checkpoint}
-        if "ahead" in self.feed:
+        if self.feed.get("ahead"):
             status["checkpoint_ts"] = self.feed["checkpoint_ts"]
             status["last_error"] = self.feed["ahead"]["error"]
         elif status["state"] in ("warning", "failed"):
