@@ -22,7 +22,6 @@ from machine import ROOT, Machine, MachineError
 WANTED: Final = (
     "ansible_host",
     "changes_topic",
-    "common_journal_sync_interval",
     "database_host",
     "database_name",
     "database_port",
@@ -38,7 +37,6 @@ WANTED: Final = (
     "helfy_consumer_group",
     "helfy_consumer_metrics_address",
     "helfy_consumer_metrics_port",
-    "helfy_consumer_sync_interval_seconds",
     "kafka_bootstrap_servers",
     "kafka_controller_port",
     "kafka_listen_address",

@@ -16,9 +16,13 @@ from typing import Final
 
 from helfy import __version__, jsonlog
 from helfy.consumer import journal, librarylog, metrics, settings
+from helfy.consumer.commits import WrittenLines
+from helfy.consumer.journal_files import JournalFiles, own_unit
+from helfy.consumer.lost import Copies
 from helfy.consumer.output import STDOUT, Output, OutputHandler
 from helfy.consumer.replay import Replays
 from helfy.consumer.run import Consumer
+from helfy.consumer.settings import Settings
 from helfy.consumer.source import KafkaSource
 from helfy.consumer.stop import StopFlag, WorkerStop
 from helfy.consumer.supervise import Supervisor, worker_command
@@ -39,21 +43,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return os.EX_CONFIG
     if options.check:
         return os.EX_OK
-    output = Output()
+    alone = chosen.workers == 1 or options.worker is not None
+    record = journal_files() if alone and journal.is_journal(STDOUT) else None
+    replays = Replays()
+    written = WrittenLines(replays, record)
+    output = Output(note=written.wrote)
     handler = OutputHandler(output)
     jsonlog.configure("info", handler)
     librarylog.quieten(handler)
-    alone = chosen.workers == 1 or options.worker is not None
     stop = StopFlag() if options.worker is None else WorkerStop()
     stop.install()
     try:
-        if options.worker is not None and journal.is_journal(STDOUT):
+        if options.worker is not None and record is not None:
             journal.own_stream(STDOUT, STDERR)
         if alone:
             # A worker's are served by its supervisor.
             metrics.serve(None if options.worker is not None else chosen.metrics_listen)
-            opener = functools.partial(KafkaSource, member=member(options.worker))
-            Consumer(chosen, opener, output, stop, replays(chosen)).run()
+            opener = functools.partial(
+                KafkaSource, member=member(options.worker), copies=copies(chosen)
+            )
+            fault = None if record is None else record.fault
+            Consumer(chosen, opener, output, stop, written, replays, fault).run()
         else:
             relayed = None if journal.is_journal(STDOUT) else output
             command = worker_command(options.config)
@@ -64,12 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return os.EX_OK
 
 
-def replays(chosen: settings.Settings) -> Replays:
-    """Give the memory of what was written, in the unit's state directory where it has one."""
+def journal_files() -> JournalFiles | None:
+    """Give the record of this unit; None outside of one."""
+    unit = own_unit()
+    return None if unit is None else JournalFiles([f"_SYSTEMD_UNIT={unit}", "_TRANSPORT=stdout"])
+
+
+def copies(chosen: Settings) -> Copies:
+    """Give the copies of what was committed, in the unit's state directory where it has one."""
     state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    directory = Path(state) / "replay" / chosen.topic if state else None
-    epoch = journal.invocation if journal.is_journal(STDOUT) else None
-    return Replays(directory, epoch, chosen.sync_interval_seconds)
+    return Copies(Path(state) / "committed" / chosen.topic if state else None)
 
 
 def member(worker: int | None) -> str | None:

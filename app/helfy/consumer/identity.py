@@ -48,12 +48,33 @@ def line_identity(record: Record, change: Change | None, identity: str | None) -
 
     For a change with an id of its own that is the id. A record that was not understood, and the
     row of a snapshot without a key, which shares its id with rows equal to it, are themselves
-    again only as the same record of Kafka, which is told by its timestamp and content as well:
-    in a topic that was made anew offsets start from nothing.
+    again only as the same record of the same topic.
     """
-    own = change is not None and (change.type != "SNAPSHOT" or bool(change.key))
-    if identity is not None and own:
+    if identity is not None and change is not None and (change.type != "SNAPSHOT" or change.key):
         return bytes.fromhex(identity)
-    place = json.dumps([record.topic, record.partition, record.offset, record.timestamp])
-    content = hashlib.sha256(record.value or b"").digest()
-    return hashlib.sha256(place.encode() + content).digest()[: LENGTH // 2]
+    content = identity or hashlib.sha256(record.value or b"").hexdigest()
+    return _placed(record.topic, record.partition, record.offset, content)
+
+
+def identity_of(text: bytes) -> bytes | None:
+    """Give what ``line_identity`` gave for a line of the record; None for a line of no record."""
+    try:
+        line = json.loads(text)
+        action, source = line["action"], line["source"]
+        if action == "undecodable":
+            content = line["sha256"]
+        elif action == "db_change":
+            change = line["change"]
+            content = change["id"]
+            if change["type"] != "SNAPSHOT" or change["key"]:
+                return bytes.fromhex(content)
+        else:
+            return None
+        return _placed(source["topic"], source["partition"], source["offset"], content)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _placed(topic: str, partition: int, offset: int, content: str) -> bytes:
+    place = json.dumps([topic, partition, offset, content])
+    return hashlib.sha256(place.encode()).digest()[: LENGTH // 2]

@@ -5,8 +5,6 @@ import socket
 from pathlib import Path
 from typing import Final
 
-# systemd keeps the invocation of a unit that runs as the target of a link.
-INVOCATION: Final = Path("/run/systemd/units/invocation:systemd-journald.service")
 STREAM: Final = Path("/run/systemd/journal/stdout")
 IDENTIFIER: Final = "helfy-consumer"
 _INFO: Final = 6
@@ -17,15 +15,6 @@ def is_journal(descriptor: int) -> bool:
     """Say whether a descriptor is the journal's stream that systemd started this process with."""
     status = os.fstat(descriptor)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
-
-
-def invocation() -> str | None:
-    """Name the run of journald of now: another one after every start; None where unknown."""
-    try:
-        name = os.readlink(INVOCATION)  # noqa: PTH115 - a few times faster, once per poll
-    except OSError:
-        return None
-    return name if name and not set(name) - set("0123456789abcdef") else None
 
 
 def connect(identifier: str) -> socket.socket:

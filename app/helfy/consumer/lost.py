@@ -1,73 +1,155 @@
-"""Tell which records Kafka dropped, by its retention, before they were read."""
+"""Where reading goes on, and which records are gone that were never read.
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+Each commit has a note of this consumer's in its metadata: the topic's id, the epoch of the record
+before it, the end of the partition as far as it was known. A copy of it stays in the state
+directory, since Kafka drops a group's offsets with their topic, and after a time without a member.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+Cause = Literal["retention", "topic_recreated", "log_truncated"]
+CAUSES: Final[tuple[Cause, ...]] = ("retention", "topic_recreated", "log_truncated")
+MOST_LOSSES: Final = 5  # that a note has; the API reads it every few seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Offsets of a partition that were never read and are gone: the first and the last."""
+    """Records of a partition that were never read and are gone: the first offset and the last.
+
+    ``last`` is None where nobody knows how many there were; where the cause is not ``retention``
+    there may have been more than is known. ``at`` is RFC 3339.
+    """
 
     partition: int
     first: int
-    last: int
+    last: int | None
+    cause: Cause = "retention"
+    topic_id: str | None = None
+    at: str | None = None
+
+    @property
+    def records(self) -> int | None:
+        """How many, as far as known."""
+        return None if self.last is None else self.last - self.first + 1
+
+    def fields(self) -> dict[str, object]:
+        """Give it as a line says it."""
+        return {
+            "partition": self.partition,
+            "from": self.first,
+            "to": self.last,
+            "records": self.records,
+            "cause": self.cause,
+            "topicId": self.topic_id,
+        }
 
 
-class Losses:
-    """Compares where reading was to go on with where the partition now begins.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The offset of the next record to read, with what was known when it was committed.
 
-    ``committed`` gives the committed offset of a partition, None where there is none;
-    ``beginnings`` the first offset that each of some partitions has. Both ask Kafka and may
-    raise: what they would have told is asked again by the next ``check``.
+    ``epoch`` is that of the leader that stored the record before it, -1 where it is not known.
     """
 
-    def __init__(
-        self,
-        committed: Callable[[int], int | None],
-        beginnings: Callable[[Iterable[int]], Mapping[int, int]],
-    ) -> None:
-        self._committed = committed
-        self._beginnings = beginnings
-        self._assigned: set[int] = set()
-        self._next: dict[int, int] = {}
-        self._doubts: dict[int, int] = {}  # where reading was to go on, by partition
+    offset: int
+    topic_id: str | None = None
+    epoch: int = -1
+    end: int | None = None
+    lost: tuple[Lost, ...] = ()
 
-    def assigned(self, partitions: Iterable[int]) -> None:
-        """Partitions came; reading them goes on at what was committed."""
-        self._assigned.update(partitions)
+    def note(self, journal: Mapping[str, object] | None = None) -> str:
+        """Write the metadata of the commit; ``journal`` is what is wrong with that, if anything."""
+        note: dict[str, object] = {"topicId": self.topic_id, "epoch": self.epoch, "end": self.end}
+        if journal:
+            note["journal"] = journal
+        if self.lost:
+            note["lost"] = [{**lost.fields(), "at": lost.at} for lost in self.lost[-MOST_LOSSES:]]
+        return json.dumps(note, separators=(",", ":"))
 
-    def gone(self, partitions: Iterable[int]) -> None:
-        """Partitions went."""
-        for partition in partitions:
-            self._assigned.discard(partition)
-            self._next.pop(partition, None)
-            self._doubts.pop(partition, None)
+    @classmethod
+    def read(cls, offset: int, metadata: str) -> Self | None:
+        """Read a commit; None where it is not this consumer's own."""
+        note = read_note(metadata)
+        if note is None:
+            return None
+        lost = tuple(
+            Lost(
+                item["partition"],
+                item["from"],
+                item["to"],
+                item["cause"],
+                item["topicId"],
+                item["at"],
+            )
+            for item in note.get("lost", ())
+        )
+        return cls(offset, note["topicId"], note["epoch"], note["end"], lost)
 
-    def polled(self, partition: int, first: int, last: int) -> None:
-        """Note the first and last offset that a poll gave; a gap before them is a doubt.
 
-        Offsets that a transaction or compaction left out are gaps as well, which ``check`` sees.
-        """
-        following = self._next.get(partition)
-        if following is not None and first > following:
-            self._doubts.setdefault(partition, following)
-        self._next[partition] = last + 1
+def read_note(metadata: str) -> dict[str, Any] | None:
+    """Read the metadata of a commit; None where the consumer did not write it."""
+    with contextlib.suppress(ValueError):
+        note = json.loads(metadata)
+        if isinstance(note, dict) and "topicId" in note:
+            return note
+    return None
 
-    def check(self) -> list[Lost]:
-        """Ask Kafka about what is new or in doubt; give what is lost, each loss once."""
-        for partition in tuple(self._assigned):
-            committed = self._committed(partition)
-            self._assigned.discard(partition)
-            if committed is not None:
-                self._doubts[partition] = committed
-        doubts = dict(self._doubts)
-        if not doubts:
-            return []
-        beginnings = self._beginnings(doubts)
-        for partition in doubts:
-            self._doubts.pop(partition, None)
-        return [
-            Lost(partition, following, beginnings[partition] - 1)
-            for partition, following in sorted(doubts.items())
-            if beginnings.get(partition, 0) > following
-        ]
+
+def resume(
+    partition: int, own: Place | None, told: int | None, topic_id: str | None, beginning: int
+) -> tuple[int, Lost | None]:
+    """Give where to go on, and what is lost.
+
+    ``own`` is what this consumer committed last; ``told`` what Kafka has, where that is not its
+    own. Reading never begins beyond ``own``: an offset that somebody else moved forward would
+    take records out of the record. Without ``own`` this is a first start, which loses nothing.
+    """
+    if own is not None and own.topic_id and topic_id and own.topic_id != topic_id:
+        last = own.end - 1 if own.end is not None and own.end > own.offset else None
+        return beginning, Lost(partition, own.offset, last, "topic_recreated", own.topic_id)
+    known = [offset for offset in (own.offset if own else None, told) if offset is not None]
+    start = min(known, default=beginning)
+    if start < beginning:
+        return beginning, Lost(partition, start, beginning - 1, "retention", topic_id)
+    return start, None
+
+
+@dataclass
+class Copies:
+    """Copies of what was committed, a file for each partition; without a directory, none."""
+
+    directory: Path | None = None
+    fault: str | None = field(default=None, init=False)
+
+    def read(self, partition: int) -> Place | None:
+        """Give the copy; None where there is none that can be read."""
+        if self.directory is None:
+            return None
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            copy = json.loads(self._path(self.directory, partition).read_bytes())
+            return Place.read(copy["offset"], copy["metadata"])
+        return None
+
+    def write(self, partition: int, offset: int, metadata: str) -> None:
+        """Replace the copy; ``fault`` says why it cannot be."""
+        if self.directory is None:
+            return
+        path = self._path(self.directory, partition)
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new = path.with_suffix(f".{os.getpid()}")
+            new.write_text(json.dumps({"offset": offset, "metadata": metadata}), encoding="utf-8")
+            new.replace(path)
+            self.fault = None
+        except OSError as error:
+            self.fault = f"{path}: {error.strerror}"
+
+    @staticmethod
+    def _path(directory: Path, partition: int) -> Path:
+        return directory / f"{partition}.json"

@@ -42,7 +42,30 @@ lines = Counter(
 replayed = Counter("helfy_consumer_replayed_total", "Lines known to be replays", registry=REGISTRY)
 lost = Counter(
     "helfy_consumer_lost_total",
-    "Records that Kafka dropped before they were read",
+    "Records that were gone before they were read, as far as their number is known",
+    registry=REGISTRY,
+)
+losses = Counter(
+    "helfy_consumer_losses_total",
+    "Times that records were gone before they were read",
+    ["cause"],
+    registry=REGISTRY,
+)
+rewritten = Counter(
+    "helfy_consumer_rewritten_total",
+    "Lines that the journal took and did not keep, and that were written again",
+    registry=REGISTRY,
+)
+waiting = Gauge(
+    "helfy_consumer_unconfirmed_lines",
+    "Lines that are not known to be in the persistent journal",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+journal_persistent = Gauge(
+    "helfy_consumer_journal_persistent",
+    "Whether lines come to the persistent journal (1) or nothing is committed (0)",
+    multiprocess_mode="livemin",
     registry=REGISTRY,
 )
 commit_to_line = Histogram(

@@ -11,7 +11,6 @@ from helfy.consumer.fit import Limits, fit
 from helfy.consumer.identity import line_identity
 from helfy.consumer.line import change_fields, change_line, undecodable_line
 from helfy.consumer.redact import Redactor
-from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 
 log = jsonlog.get(__name__)
@@ -32,16 +31,19 @@ class Line(NamedTuple):
 class Pipeline:
     """Makes the lines of one consumer, with its configuration.
 
-    ``replays`` knows what was written; whoever writes a line tells it.
+    ``known`` says of a line's identity whether the record has it already.
     """
 
     def __init__(
-        self, settings: Settings, replays: Replays, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        known: Callable[[bytes], bool] = lambda _: False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._types = settings.types
         self._redactor = Redactor(settings.redact_columns, settings.secret)
         self._limits = Limits(settings.max_value_bytes, settings.max_line_bytes)
-        self._replays = replays
+        self._known = known
         self._clock = clock
         self._leaked: set[tuple[str, str]] = set()
         self._places: dict[int, str | None] = {}
@@ -60,7 +62,7 @@ class Pipeline:
             # The class alone: a message might hold bytes of the record.
             reason = f"internal error: {type(error).__name__}"
         identity = line_identity(record, None, None)
-        replayed = self._replays.known(record.partition, identity)
+        replayed = self._known(identity)
         text = undecodable_line(record, reason, self._clock(), replayed=replayed)
         return Line(text, identity, None, replayed)
 
@@ -73,7 +75,7 @@ class Pipeline:
             self._warn(change.table_name, redacted.leaked)
         fields = change_fields(redacted)
         identity = line_identity(record, redacted.change, str(fields["id"]))
-        replayed = self._replays.known(record.partition, identity)
+        replayed = self._known(identity)
         self._watch_for_snapshot(record.partition, redacted.change, replayed=replayed)
         line = change_line(record, redacted.change, fields, self._clock(), replayed=replayed)
         return Line(fit(line, self._limits), identity, redacted.change, replayed)

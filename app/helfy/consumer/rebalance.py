@@ -9,15 +9,24 @@ would not be committed before the next record comes.
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from kafka.consumer.subscription_state import (  # type: ignore[import-untyped]  # no types shipped
     AsyncConsumerRebalanceListener,
 )
 from kafka.errors import KafkaError  # type: ignore[import-untyped]  # as above
 
-from helfy.consumer.lost import Losses
 from helfy.consumer.recorder import Recorder
+
+
+class Assignments(Protocol):
+    """Who decides where to go on with partitions."""
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        """Partitions came."""
+
+    def gone(self, partitions: Iterable[int]) -> None:
+        """Partitions went."""
 
 
 class Listener:
@@ -27,11 +36,11 @@ class Listener:
         self,
         commit: Callable[[Mapping[int, int]], Awaitable[None]],
         recorder: Recorder,
-        losses: Losses,
+        assignments: Assignments,
     ) -> None:
         self._commit = commit
         self._recorder = recorder
-        self._losses = losses
+        self._assignments = assignments
         self._revoked: set[int] = set()
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
@@ -48,7 +57,7 @@ class Listener:
         owned, revoked = {part.partition for part in assigned}, self._revoked
         self._revoked = set()
         self._forget(revoked - owned)
-        self._losses.assigned(owned - revoked)
+        self._assignments.assigned(owned - revoked)
 
     async def on_partitions_lost(self, lost: Iterable[Any]) -> None:
         """Partitions are another's already."""
@@ -58,7 +67,7 @@ class Listener:
 
     def _forget(self, gone: set[int]) -> None:
         self._recorder.forget(gone)
-        self._losses.gone(gone)
+        self._assignments.gone(gone)
 
 
 # The library asks for its base class, which has no types to inherit from.

@@ -9,7 +9,6 @@ Keys, with their defaults where there is one::
     topic = "tidb_changes"
     group_id = "helfy-consumer-HOST"
     [journal]
-    sync_interval_seconds = 1.0   # journald's SyncIntervalSec
     max_line_bytes = 262144       # what journald's LineMax takes
     max_value_bytes = 32768       # a larger value of a column is truncated
     [redact]
@@ -56,7 +55,6 @@ class Settings:
     bootstrap_servers: tuple[str, ...]
     topic: str
     group_id: str
-    sync_interval_seconds: float = 1.0
     max_line_bytes: int = 262_144
     max_value_bytes: int = 32_768
     redact_columns: tuple[str, ...] = SECRET_COLUMNS
@@ -94,7 +92,7 @@ def _settings(root: Table, password_file: Path | None) -> Settings:
     root.only("kafka", "journal", "redact", "secret", "workers", "metrics", "types")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
     kafka.only("bootstrap_servers", "username", "ca_file", "topic", "group_id")
-    journal.only("sync_interval_seconds", "max_line_bytes", "max_value_bytes")
+    journal.only("max_line_bytes", "max_value_bytes")
     redact.only("columns")
     workers = root.table("workers")
     workers.only("count")
@@ -106,7 +104,6 @@ def _settings(root: Table, password_file: Path | None) -> Settings:
         bootstrap_servers=kafka.servers("bootstrap_servers"),
         topic=kafka.name("topic"),
         group_id=kafka.name("group_id", f"helfy-consumer-{socket.gethostname()}"),
-        sync_interval_seconds=journal.seconds("sync_interval_seconds", 1.0),
         max_line_bytes=line,
         max_value_bytes=journal.integer("max_value_bytes", min(32_768, most), 1, most),
         redact_columns=redact.names("columns", SECRET_COLUMNS),

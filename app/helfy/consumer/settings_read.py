@@ -12,7 +12,6 @@ _SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):([0-9]{1,5})")
 # What Kafka allows for a topic; a group's name may be more, but need not.
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _TABLE: Final = re.compile(r"[^\s.]+\.[^\s.]+")
-_MAX_SECONDS: Final = 3600.0
 _MAX_PORT: Final = 65_535
 _SHOWN: Final = 80
 
@@ -95,15 +94,6 @@ class Table:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             self._refuse(key, "does not do", f"give a whole number from {least} to {most}")
         return value
-
-    def seconds(self, key: str, default: float) -> float:
-        """Give a time in seconds, more than none."""
-        value = self._content.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self._refuse(key, "is no number", "give seconds, such as 1.0")
-        if not 0 < value <= _MAX_SECONDS:
-            self._refuse(key, "does not do", f"give seconds above 0, at most {_MAX_SECONDS:g}")
-        return float(value)
 
     def names(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
         """Give a list of columns' names."""

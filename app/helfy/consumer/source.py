@@ -3,24 +3,32 @@
 What was found out about kafka-python 3.0.12: it does its I/O on a thread of its own, so a
 record that arrives ends a running ``poll`` at once, whatever its time-out; ``fetch_min_bytes=1``
 makes the broker answer as soon as there is one record. Callbacks of a rebalance run on that
-thread while ``poll`` waits for them, so they share what the loop owns without a lock.
+thread while ``poll`` waits for them, so they share what the loop owns without a lock. It fetches
+by a topic's name, so in one that was created anew it would go on at the old offset; the metadata
+that it refreshes has the topic's id. It validates the epoch of a position (KIP-320), and without
+a reset policy it raises what it finds: here it is decided where to go on.
 """
 
+import base64
 import time
+import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import kafka  # type: ignore[import-untyped]  # kafka-python ships no types
 from kafka import errors
 
-from helfy import sdnotify
+from helfy import jsonlog, sdnotify
 from helfy.consumer.change import Record
-from helfy.consumer.lost import Losses, Lost
+from helfy.consumer.lost import MOST_LOSSES, Copies, Lost, Place, resume
 from helfy.consumer.notices import PARTITIONS
 from helfy.consumer.rebalance import Listener
 from helfy.consumer.recorder import Recorder
 from helfy.consumer.settings import Settings
 from helfy.kafka_consumer import open_consumer
+
+log = jsonlog.get(__name__)
 
 KafkaError: Final[type[Exception]] = errors.KafkaError
 # What the library raises where Kafka or the way to it is at fault (a name that does not resolve,
@@ -46,13 +54,22 @@ class Source(Protocol):
         """Wait for records until one is there or the time is up; give them in order."""
 
     def lost(self) -> list[Lost]:
-        """Give what Kafka dropped unread, as far as the last poll can tell; each loss once."""
+        """Give what the last poll found to be gone unread; each loss once."""
+
+    def pause(self, *, paused: bool) -> None:
+        """Let ``poll`` give no records, or give them again; the group is not left."""
 
     def lag(self) -> int:
         """Give how many records are there that no poll has given yet; asks nobody."""
 
-    def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
-        """Commit, by partition, the offset of the next record to read."""
+    def commit(
+        self, offsets: Mapping[int, int], journal: Mapping[str, object] | None, timeout_ms: int
+    ) -> None:
+        """Commit, by partition, the offset of the next record to read.
+
+        ``journal`` is what is wrong with that, if anything; where it or a loss is news, it is told
+        by commits of the other partitions as well.
+        """
 
     def probe(self) -> None:
         """Ask Kafka something; raises where it does not answer."""
@@ -69,11 +86,30 @@ class KafkaSource:
     processes that run at once may have the same one. None for none.
     """
 
-    def __init__(self, settings: Settings, recorder: Recorder, member: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        member: str | None = None,
+        copies: Copies | None = None,
+    ) -> None:
         self._topic = settings.topic
+        self._recorder = recorder
+        self._copies = copies or Copies()
+        self._copies_fault: str | None = None
         self._tell_at = 0.0
+        self._assigned: set[int] = set()  # for which it is not decided where to go on
+        self._dropped: set[int] = set()  # of them, those whose records were polled already
+        self._gone: dict[int, int] = {}  # positions that Kafka has no record at
+        self._cut: dict[int, int | None] = {}  # where logs were truncated, if that is known
+        self._moved: set[int] = set()  # whose polled records are not to be used
         self._next: dict[int, int] = {}
-        self._losses = Losses(self._committed, self._beginnings)
+        self._epochs: dict[int, list[tuple[int, int]]] = {}  # first offset of each epoch
+        self._places: dict[int, Place] = {}  # what is committed, or where reading began
+        self._lost: list[Lost] = []
+        self._topic_id: str | None = None
+        self._journal: Mapping[str, object] | None = None
+        self._stale = False  # the places are news to Kafka
         self._consumer = open_consumer(
             settings.login,
             bootstrap_servers=list(settings.bootstrap_servers),
@@ -82,7 +118,7 @@ class KafkaSource:
             client_id=settings.group_id,
             bootstrap_timeout_ms=BOOTSTRAP_MS,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",
             allow_auto_create_topics=False,
             metadata_max_age_ms=METADATA_MS,
             session_timeout_ms=SESSION_MS,
@@ -97,16 +133,29 @@ class KafkaSource:
         # Known before the group is joined, else the first assignment is empty.
         self._consumer.partitions_for_topic(self._topic)
         self._consumer.subscribe(
-            [self._topic], listener=Listener(self.commit_on_revoke, recorder, self._losses)
+            [self._topic], listener=Listener(self.commit_on_revoke, recorder, self)
         )
 
     def poll(self, timeout_ms: int) -> list[Record]:
         """See Source."""
-        polled = self._consumer.poll(timeout_ms=timeout_ms)
+        polled = self._polled(timeout_ms)
         self._tell_partitions()
+        self._dropped |= self._assigned & {part.partition for part in polled}
+        fault = None
+        try:
+            self._decide()
+        except FAULTS as error:  # it must not keep what was polled
+            fault = error
+        unused, self._moved = self._moved | self._assigned, set()
+        polled = {part: polled[part] for part in polled if part.partition not in unused}
+        if fault is not None and not polled:
+            raise fault
         for part, records in polled.items():
             self._next[part.partition] = records[-1].offset + 1
-            self._losses.polled(part.partition, records[0].offset, records[-1].offset)
+            epochs = self._epochs.setdefault(part.partition, [])
+            for record in (records[0], records[-1]):
+                if not epochs or epochs[-1][1] != record.leader_epoch:
+                    epochs.append((record.offset, record.leader_epoch))
         return [
             Record(
                 record.topic,
@@ -120,45 +169,73 @@ class KafkaSource:
             for record in records
         ]
 
+    def _polled(self, timeout_ms: int) -> dict[Any, list[Any]]:
+        try:
+            polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=timeout_ms)
+        except errors.NoOffsetForPartitionError:
+            return {}  # of those that came
+        except errors.OffsetOutOfRangeError as error:
+            self._gone |= {part.partition: at for part, at in error.args[0].items()}
+            return {}
+        except errors.LogTruncationError as error:
+            for part, place in error.divergent_offsets.items():
+                self._cut[part.partition] = None if place is None else place.offset
+            return {}
+        return polled
+
     def lost(self) -> list[Lost]:
         """See Source."""
-        return self._losses.check()
+        lost, self._lost = self._lost, []
+        return lost
+
+    def pause(self, *, paused: bool) -> None:
+        """See Source."""
+        parts = self._consumer.assignment()
+        if paused:
+            self._consumer.pause(*parts)
+        elif self._consumer.paused():
+            self._consumer.resume(*parts)
 
     def lag(self) -> int:
         """See Source."""
-        ends = {
-            part.partition: self._consumer.highwater(part) for part in self._consumer.assignment()
-        }
         return sum(
             max(0, end - self._next[partition])
-            for partition, end in ends.items()
-            if end is not None and partition in self._next
+            for partition in self._next
+            if (end := self._end(partition)) is not None
         )
 
-    def _committed(self, partition: int) -> int | None:
-        part = kafka.TopicPartition(self._topic, partition)
-        offset: int | None = self._consumer.committed(part, timeout_ms=PROBE_MS)
-        return offset
+    def assigned(self, partitions: Iterable[int]) -> None:
+        """Partitions came: where to go on is decided by the poll that is under way."""
+        self._assigned.update(partitions)
 
-    def _beginnings(self, partitions: Iterable[int]) -> dict[int, int]:
-        parts = [kafka.TopicPartition(self._topic, partition) for partition in partitions]
-        found = self._consumer.beginning_offsets(parts, timeout_ms=PROBE_MS)
-        return {part.partition: offset for part, offset in found.items()}
+    def gone(self, partitions: Iterable[int]) -> None:
+        """Partitions went."""
+        for partition in partitions:
+            self._assigned.discard(partition)
+            self._dropped.discard(partition)
+            for known in (self._next, self._epochs, self._places, self._gone, self._cut):
+                known.pop(partition, None)
 
-    def _tell_partitions(self) -> None:
-        """Tell the supervisor, if there is one, whether there is work for more workers."""
-        if time.monotonic() >= self._tell_at:
-            self._tell_at = time.monotonic() + METADATA_MS / 1000
-            partitions = len(self._consumer.partitions_for_topic(self._topic))
-            sdnotify.notify(f"{PARTITIONS}={partitions}")
-
-    def commit(self, offsets: Mapping[int, int], timeout_ms: int) -> None:
+    def commit(
+        self, offsets: Mapping[int, int], journal: Mapping[str, object] | None, timeout_ms: int
+    ) -> None:
         """See Source."""
-        self._consumer.commit(self._offsets(offsets), timeout_ms=timeout_ms)
+        self._stale = self._stale or journal != self._journal
+        self._journal = journal
+        places = {p: self._place(p, offset) for p, offset in offsets.items() if p in self._places}
+        if self._stale:
+            places = self._places | places
+        if not places:
+            return
+        self._consumer.commit(self._commits(places), timeout_ms=timeout_ms)
+        self._committed(places)
+        self._stale = False
 
     async def commit_on_revoke(self, offsets: Mapping[int, int]) -> None:
         """Commit within a rebalance, on the thread of the library."""
-        await self._consumer.commit_async(self._offsets(offsets))
+        places = {p: self._place(p, offset) for p, offset in offsets.items() if p in self._places}
+        await self._consumer.commit_async(self._commits(places))
+        self._committed(places)
 
     def probe(self) -> None:
         """See Source."""
@@ -171,8 +248,138 @@ class KafkaSource:
         """See Source."""
         self._consumer.close(autocommit=False, timeout_ms=timeout_ms)
 
-    def _offsets(self, offsets: Mapping[int, int]) -> dict[Any, Any]:
+    def _decide(self) -> None:
+        """Decide where to go on, where that is open."""
+        self._look_at_topic()
+        for partition in tuple(self._assigned):
+            self._begin(partition)
+            self._assigned.discard(partition)
+        for partition, offset in tuple(self._gone.items()):
+            beginning = self._beginning(partition)
+            if beginning > offset:
+                lost = Lost(partition, offset, beginning - 1, "retention", self._topic_id)
+                self._move(partition, beginning, lost)
+            else:
+                self._cut[partition] = None
+            self._gone.pop(partition, None)
+        for partition, divergent in tuple(self._cut.items()):
+            start = self._beginning(partition) if divergent is None else divergent
+            first = self._next.get(partition, self._places[partition].offset)
+            end = self._end(partition)
+            last = end - 1 if end is not None and end > first else None
+            lost = Lost(partition, first, last, "log_truncated", self._topic_id)
+            self._move(partition, start, lost)
+
+    def _begin(self, partition: int) -> None:
+        """Decide where to go on with a partition that came."""
+        part = self._part(partition)
+        told = self._consumer.committed(part, metadata=True, timeout_ms=PROBE_MS)
+        own = None if told is None else Place.read(told.offset, told.metadata)
+        kept = own is not None
+        offset = told.offset if told is not None and not kept else None
+        if own is None:
+            own = self._copies.read(partition)
+        beginning = self._beginning(partition)
+        start, lost = resume(partition, own, offset, self._topic_id, beginning)
+        # A position that was committed has an epoch, which the library validates.
+        if not kept or partition in self._dropped or own is None or start != own.offset:
+            self._consumer.seek(part, start)
+        self._dropped.discard(partition)
+        if own is not None and not kept and lost is None:
+            fields = {"partition": partition, "offset": start, "committed": offset}
+            log.warning("offset_restored", extra={"fields": fields})
+        epoch = own.epoch if own is not None and own.offset == start else -1
+        losses = own.lost if own is not None else ()
+        self._start(partition, Place(start, self._topic_id, epoch, None, losses), lost)
+
+    def _look_at_topic(self) -> None:
+        """Begin anew where the topic was created anew."""
+        found = self._consumer._cluster.topic_id(self._topic)
+        topic_id = _text(found) or self._topic_id
+        before, self._topic_id = self._topic_id, topic_id
+        if before is None or before == topic_id:
+            return
+        for partition, place in tuple(self._places.items()):
+            offset = self._next.get(partition, place.offset)
+            own = replace(place, offset=offset, topic_id=before, end=self._end(partition))
+            # Where it begins beyond 0, the next poll says so.
+            self._move(partition, *resume(partition, own, None, topic_id, 0))
+
+    def _move(self, partition: int, start: int, lost: Lost | None) -> None:
+        """Go on elsewhere; what was written and not committed is of records that are no more."""
+        self._consumer.seek(self._part(partition), start)
+        self._recorder.forget([partition])
+        for known in (self._next, self._epochs, self._gone, self._cut):
+            known.pop(partition, None)
+        place = replace(self._places[partition], offset=start, topic_id=self._topic_id, epoch=-1)
+        self._start(partition, place, lost)
+
+    def _start(self, partition: int, place: Place, lost: Lost | None) -> None:
+        if lost is not None:
+            lost = replace(lost, at=jsonlog.rfc3339(time.time()))
+            self._lost.append(lost)
+            place = replace(place, lost=(*place.lost, lost)[-MOST_LOSSES:])
+        self._places[partition] = place
+        self._moved.add(partition)
+        self._stale = True
+
+    def _place(self, partition: int, offset: int) -> Place:
+        """Give what is known at an offset that is to be committed."""
+        epochs = self._epochs.get(partition, [])
+        while len(epochs) > 1 and epochs[1][0] < offset:
+            del epochs[0]
+        epoch = epochs[0][1] if epochs and epochs[0][0] < offset else -1
+        end = self._end(partition)
+        return replace(
+            self._places[partition],
+            offset=offset,
+            topic_id=self._topic_id,
+            epoch=epoch,
+            end=offset if end is None else end,
+        )
+
+    def _commits(self, places: Mapping[int, Place]) -> dict[Any, Any]:
         return {
-            kafka.TopicPartition(self._topic, partition): kafka.OffsetAndMetadata(offset, "", -1)
-            for partition, offset in offsets.items()
+            self._part(partition): kafka.OffsetAndMetadata(
+                place.offset, place.note(self._journal), place.epoch
+            )
+            for partition, place in places.items()
         }
+
+    def _committed(self, places: Mapping[int, Place]) -> None:
+        self._places |= places
+        for partition, place in places.items():
+            self._copies.write(partition, place.offset, place.note())
+        fault = self._copies.fault
+        if fault is not None and self._copies_fault is None:
+            log.warning("state_write_failed", extra={"fields": {"reason": fault}})
+        self._copies_fault = fault
+
+    def _end(self, partition: int) -> int | None:
+        part = self._part(partition)
+        if part not in self._consumer.assignment():
+            return None
+        end: int | None = self._consumer.highwater(part)
+        return end
+
+    def _beginning(self, partition: int) -> int:
+        part = self._part(partition)
+        found = self._consumer.beginning_offsets([part], timeout_ms=PROBE_MS)
+        return int(found[part])
+
+    def _tell_partitions(self) -> None:
+        """Tell the supervisor, if there is one, whether there is work for more workers."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + METADATA_MS / 1000
+            partitions = len(self._consumer.partitions_for_topic(self._topic))
+            sdnotify.notify(f"{PARTITIONS}={partitions}")
+
+    def _part(self, partition: int) -> Any:
+        return kafka.TopicPartition(self._topic, partition)
+
+
+def _text(topic_id: uuid.UUID | None) -> str | None:
+    """Write a topic's id as Kafka's own tools do; None where there is none."""
+    if topic_id is None or topic_id.int == 0:
+        return None
+    return base64.urlsafe_b64encode(topic_id.bytes).decode().rstrip("=")

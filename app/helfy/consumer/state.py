@@ -1,4 +1,4 @@
-"""What the consumer tells about itself: to systemd, and of Kafka's coming and going."""
+"""What the consumer tells about itself: to systemd, and of Kafka's and the journal's state."""
 
 import time
 from collections.abc import Callable
@@ -6,11 +6,15 @@ from typing import Final
 
 from helfy import jsonlog, sdnotify
 from helfy.consumer import metrics
+from helfy.consumer.commits import WrittenLines
+from helfy.consumer.journal_files import Fault
 
 log = jsonlog.get(__name__)
 
 ERROR_EVERY_SECONDS: Final = 60.0
 MAX_REASON_CHARS: Final = 300
+# Each time it is said is another line by which journald, and the consumer, notice a recovery.
+JOURNAL_EVERY_SECONDS: Final = 30.0
 
 
 class Reachability:
@@ -49,6 +53,61 @@ class Reachability:
         metrics.kafka_up.set(reachable)
         self._reachable = reachable
         self._since = self._clock()
+
+
+class JournalState:
+    """Whether lines come to the persistent journal. It is said when that changes, and while not.
+
+    ``fault`` says why not, None where that is no journal.
+    """
+
+    def __init__(
+        self,
+        written: WrittenLines,
+        fault: Callable[[], Fault] | None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._written = written
+        self._ask = fault
+        self._clock = clock
+        self._wall = wall
+        self._fault: Fault | None = None
+        self._since = 0.0
+        self._say_at = 0.0
+
+    def look(self) -> None:
+        """Call it in every round of the loop."""
+        metrics.waiting.set(self._written.waiting)
+        if self._ask is None:
+            return
+        late = self._written.late
+        metrics.journal_persistent.set(not late)
+        if late and self._clock() >= self._say_at:
+            self._say_at = self._clock() + JOURNAL_EVERY_SECONDS
+            if self._fault is None:
+                self._since = self._wall() - self._written.waiting_seconds()
+            self._fault = self._ask()
+            fields = {**self._told(self._fault), "lines": self._written.waiting}
+            log.error("journal_not_persistent", extra={"fields": fields})
+            sdnotify.notify(f"STATUS={self._fault.message}; nothing is committed")
+        elif not late and self._fault is not None:
+            self._fault, self._say_at = None, 0.0
+            fields = {"afterSeconds": round(self._wall() - self._since, 1)}
+            log.info("journal_persistent", extra={"fields": fields})
+            sdnotify.notify("STATUS=reading")
+
+    def told(self) -> dict[str, object] | None:
+        """Give what is wrong, for the metadata of commits; None where nothing is."""
+        return None if self._fault is None else self._told(self._fault)
+
+    def _told(self, fault: Fault) -> dict[str, object]:
+        return {
+            "cause": fault.cause,
+            "message": fault.message,
+            "remedy": fault.remedy,
+            "since": jsonlog.rfc3339(self._since),
+        }
 
 
 class Errors:

@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 
 from helfy.consumer.change import Change, Record
 from helfy.consumer.pipeline import Pipeline
-from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 from helfy.consumer.wire import Json, compact
 
@@ -70,7 +69,7 @@ class Decoder:
 
     def __init__(self, settings: Settings) -> None:
         self._now = 0.0
-        self._pipeline = Pipeline(settings, Replays(), lambda: self._now)
+        self._pipeline = Pipeline(settings, clock=lambda: self._now)
 
     def entry(self, record: Record) -> Entry | None:
         """Give the record's line; None where it is no change. Never raises."""
