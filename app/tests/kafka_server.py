@@ -168,6 +168,21 @@ class Kafka:
         finally:
             admin.close()
 
+    def log_bytes(self, name: str) -> int:
+        """Give the size of the log of a topic's first partition."""
+        return self._log(name).stat().st_size
+
+    def cut_log(self, name: str, size: int) -> None:
+        """Cut that log off, as where a disk lost what was written last; Kafka must not run."""
+        os.truncate(self._log(name), size)
+        for file in self._log(name).parent.glob("*.snapshot"):
+            file.unlink()
+        # It reads the whole log anew, as after a crash.
+        (self._home / "data" / ".kafka_cleanshutdown").unlink(missing_ok=True)
+
+    def _log(self, name: str) -> Path:
+        return self._home / "data" / f"{name}-0" / f"{0:020}.log"
+
     def producer(self) -> Any:
         """Give a producer that waits for Kafka to have stored what it sends; to be closed."""
         return KafkaProducer(

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 
 _FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
 def as_bytes(value: object) -> int:
@@ -19,12 +18,6 @@ def as_bytes(value: object) -> int:
 def as_mb(value: object) -> int:
     """The same in whole MB of 1024 * 1024 bytes."""
     return as_bytes(value) // 1024**2
-
-
-def as_seconds(value: object) -> float:
-    """Seconds of a time such as 1s, 500ms or 2min."""
-    read = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|)", str(value))
-    return float(read[1]) * _SECONDS[read[2]] if read else 0.0
 
 
 def in_network(value: object, gateway: object, prefix: object) -> bool:
@@ -50,6 +43,5 @@ class FilterModule:
         return {
             "as_bytes": as_bytes,
             "as_mb": as_mb,
-            "as_seconds": as_seconds,
             "in_network": in_network,
         }

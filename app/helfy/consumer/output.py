@@ -15,7 +15,7 @@ class Output:
 
     One lock for all threads, since a line may take several writes. ``note`` is told of each line
     before it is written, in their order. An error of the descriptor (OSError) is the caller's: a
-    line that could not be written must not be committed.
+    line that could not be written must not be committed. ``fault`` keeps it: logging raises none.
     """
 
     def __init__(
@@ -24,6 +24,7 @@ class Output:
         self._descriptor = descriptor
         self._note = note
         self._lock = threading.Lock()
+        self.fault: OSError | None = None
 
     def write(self, line: bytes) -> None:
         """Write a line, given without its line break; it is out when this returns."""
@@ -36,6 +37,9 @@ class Output:
                     rest = rest[os.write(self._descriptor, rest) :]
                 except BlockingIOError:  # someone made the descriptor non-blocking
                     select.select([], [self._descriptor], [])
+                except OSError as fault:
+                    self.fault = fault
+                    raise
 
 
 class OutputHandler(logging.Handler):

@@ -1,5 +1,6 @@
 """From records to lines, and from lines to what may be committed and is known to be on record."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +32,7 @@ class Recorder:
     def __init__(
         self,
         settings: Settings,
-        write: Callable[[bytes], None],
+        write: Callable[[bytes], object],
         written: WrittenLines,
         replays: Replays,
         wall: Callable[[], float] = time.time,
@@ -49,6 +50,11 @@ class Recorder:
         with self._lock:
             for record in records:
                 self._record(record)
+
+    def read_back(self) -> None:
+        """Learn what is on record by now: before lines are written that others may have written."""
+        with contextlib.suppress(OSError):  # without a journal nothing is
+            self._written.confirm()
 
     def committable(self) -> dict[int, int]:
         """Give, by partition, the next offset after all that is durable, where there is news."""

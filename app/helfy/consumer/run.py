@@ -78,6 +78,7 @@ class Consumer:
         self._settings = settings
         self._opener = opener
         self._stop = stop
+        self._output = output
         self._written = written
         self._recorder = Recorder(settings, output.write, written, replays)
         self._confirmer = Confirmer(written)
@@ -100,7 +101,6 @@ class Consumer:
             "bootstrapServers": list(settings.bootstrap_servers),
         }
         log.info("consumer_started", extra={"fields": started})
-        self._read_back()
         self._confirmer.start()
         # Ready means: polling, as long as it takes for Kafka to come.
         sdnotify.notify("READY=1", "STATUS=connecting to Kafka")
@@ -113,15 +113,10 @@ class Consumer:
             self._finish()
             log.info("consumer_stopped", extra={"fields": {"lines": self._recorder.lines}})
 
-    def _read_back(self) -> None:
-        """Learn what is on record before anything is added to it."""
-        try:
-            self._written.confirm()
-        except OSError as error:
-            self._errors.report("journal_unreadable", error)
-
     def _round(self) -> None:
         self._journal.look()
+        if self._output.fault is not None:
+            raise self._output.fault
         if self._source is not None and (missing := self._written.missing()):
             # Those behind them are known, and come again as replays.
             log.error("journal_lost_lines", extra={"fields": {"lines": missing}})

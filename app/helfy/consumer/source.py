@@ -99,7 +99,6 @@ class KafkaSource:
         self._copies_fault: str | None = None
         self._tell_at = 0.0
         self._assigned: set[int] = set()  # for which it is not decided where to go on
-        self._dropped: set[int] = set()  # of them, those whose records were polled already
         self._gone: dict[int, int] = {}  # positions that Kafka has no record at
         self._cut: dict[int, int | None] = {}  # where logs were truncated, if that is known
         self._moved: set[int] = set()  # whose polled records are not to be used
@@ -140,7 +139,6 @@ class KafkaSource:
         """See Source."""
         polled = self._polled(timeout_ms)
         self._tell_partitions()
-        self._dropped |= self._assigned & {part.partition for part in polled}
         fault = None
         try:
             self._decide()
@@ -212,7 +210,6 @@ class KafkaSource:
         """Partitions went."""
         for partition in partitions:
             self._assigned.discard(partition)
-            self._dropped.discard(partition)
             for known in (self._next, self._epochs, self._places, self._gone, self._cut):
                 known.pop(partition, None)
 
@@ -264,16 +261,16 @@ class KafkaSource:
             self._gone.pop(partition, None)
         for partition, divergent in tuple(self._cut.items()):
             start = self._beginning(partition) if divergent is None else divergent
-            first = self._next.get(partition, self._places[partition].offset)
-            end = self._end(partition)
-            last = end - 1 if end is not None and end > first else None
+            place = self._places[partition]
+            first = self._next.get(partition, place.offset)
+            last = place.end - 1 if place.end is not None and place.end > first else None
             lost = Lost(partition, first, last, "log_truncated", self._topic_id)
             self._move(partition, start, lost)
 
     def _begin(self, partition: int) -> None:
         """Decide where to go on with a partition that came."""
-        part = self._part(partition)
-        told = self._consumer.committed(part, metadata=True, timeout_ms=PROBE_MS)
+        self._recorder.read_back()
+        told = self._consumer.committed(self._part(partition), metadata=True, timeout_ms=PROBE_MS)
         own = None if told is None else Place.read(told.offset, told.metadata)
         kept = own is not None
         offset = told.offset if told is not None and not kept else None
@@ -281,14 +278,11 @@ class KafkaSource:
             own = self._copies.read(partition)
         beginning = self._beginning(partition)
         start, lost = resume(partition, own, offset, self._topic_id, beginning)
-        # A position that was committed has an epoch, which the library validates.
-        if not kept or partition in self._dropped or own is None or start != own.offset:
-            self._consumer.seek(part, start)
-        self._dropped.discard(partition)
+        epoch = own.epoch if own is not None and own.offset == start else -1
+        self._seek(partition, start, epoch)
         if own is not None and not kept and lost is None:
             fields = {"partition": partition, "offset": start, "committed": offset}
             log.warning("offset_restored", extra={"fields": fields})
-        epoch = own.epoch if own is not None and own.offset == start else -1
         losses = own.lost if own is not None else ()
         self._start(partition, Place(start, self._topic_id, epoch, None, losses), lost)
 
@@ -301,18 +295,23 @@ class KafkaSource:
             return
         for partition, place in tuple(self._places.items()):
             offset = self._next.get(partition, place.offset)
-            own = replace(place, offset=offset, topic_id=before, end=self._end(partition))
+            own = replace(place, offset=offset, topic_id=before)
             # Where it begins beyond 0, the next poll says so.
             self._move(partition, *resume(partition, own, None, topic_id, 0))
 
     def _move(self, partition: int, start: int, lost: Lost | None) -> None:
         """Go on elsewhere; what was written and not committed is of records that are no more."""
-        self._consumer.seek(self._part(partition), start)
+        self._seek(partition, start, -1)
         self._recorder.forget([partition])
-        for known in (self._next, self._epochs, self._gone, self._cut):
-            known.pop(partition, None)
         place = replace(self._places[partition], offset=start, topic_id=self._topic_id, epoch=-1)
         self._start(partition, place, lost)
+
+    def _seek(self, partition: int, offset: int, epoch: int) -> None:
+        """Go on at an offset. The library validates it by the epoch, which its own seek drops."""
+        position = kafka.OffsetAndMetadata(offset, "", epoch)
+        self._consumer._subscription.seek(self._part(partition), position)
+        for known in (self._next, self._epochs, self._gone, self._cut):
+            known.pop(partition, None)
 
     def _start(self, partition: int, place: Place, lost: Lost | None) -> None:
         if lost is not None:

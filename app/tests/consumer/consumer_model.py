@@ -4,19 +4,17 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from consumer_support import NOW, SETTINGS, change
 from kafka import TopicPartition  # type: ignore[import-untyped]  # ships no types
 
 from helfy.consumer.change import Record
-from helfy.consumer.lost import Losses
+from helfy.consumer.commits import WrittenLines
 from helfy.consumer.rebalance import Listener
 from helfy.consumer.recorder import Recorder
 from helfy.consumer.replay import Replays
 
-SYNC = SETTINGS.sync_interval_seconds
 PARTITIONS = 2
 
 
@@ -26,31 +24,34 @@ class KilledError(Exception):
 
 @dataclass
 class World:
-    """What outlives a consumer. Of the journal a crash of the VM takes only what is young."""
+    """What outlives a consumer. ``disk`` is the persistent journal, ``memory`` that of ``/run``."""
 
-    directory: Path
     now: float = 1000.0
-    boots: int = 0
     made: int = 0
     log: dict[int, list[Record]] = field(default_factory=lambda: {p: [] for p in range(PARTITIONS)})
     commits: dict[int, int] = field(default_factory=dict)
-    journal: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    disk: list[bytes] = field(default_factory=list)
+    synced: int = 0  # how many of them
+    memory: list[bytes] = field(default_factory=list)
+    full: bool = False
     kill_after: int | None = None  # lines until the writer is killed
 
     def clock(self) -> float:
         return self.now
 
-    def name(self) -> str:
-        return f"{self.boots:04x}"
-
-    def write(self, line: bytes) -> float:
+    def write(self, line: bytes) -> None:
         if self.kill_after is not None:
             self.kill_after -= 1
             if self.kill_after < 0:
                 raise KilledError
         self.now += 0.001
-        self.journal.append((self.now, json.loads(line)))
-        return self.now
+        (self.memory if self.full else self.disk).append(line)
+
+    def room(self) -> None:
+        """Let there be room again: journald copies what it kept in memory."""
+        self.full = False
+        self.disk += self.memory
+        self.memory = []
 
     def produce(self, partition: int, kind: int) -> None:
         """Add a change; or for some kinds one that was there before, rubbish or a tombstone."""
@@ -68,32 +69,39 @@ class World:
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Take a commit, which must not be of what could still be lost."""
-        durable = {place(line) for at, line in self.journal if self.now - at >= SYNC}
+        durable = {place(json.loads(line)) for line in self.disk[: self.synced]}
         for partition, offset in offsets.items():
             for record in self.log[partition][:offset]:
                 assert record.value is None or (partition, record.offset) in durable
             self.commits[partition] = offset
 
-    def crash(self, share: float, cut: int) -> None:
-        """Crash the VM: young lines go from some point on, and so do the files of state."""
-        young = [at for at, _ in self.journal if self.now - at < SYNC]
-        del self.journal[len(self.journal) - int(len(young) * share) :]
-        self.boots += 1
+    def crash(self, share: float) -> None:
+        """Crash the VM: what was in memory goes, and of what was not synced some."""
+        del self.disk[self.synced + int((len(self.disk) - self.synced) * share) :]
+        self.memory = []
         self.now += 100
-        for index, path in enumerate(sorted(self.directory.rglob("*.log"))):
-            raw = path.read_bytes()
-            if cut % 3 == index % 3:
-                path.write_bytes(raw[: len(raw) * cut // 100] + b"\0" * (cut % 7))
+
+    def lose(self, count: int) -> None:
+        """Let journald lose lines: some of those in memory, to make room, or that it had read."""
+        if self.memory:
+            del self.memory[:count]
+        else:
+            del self.disk[max(self.synced, len(self.disk) - count) :]
 
 
-class Mortal(Replays):
-    """A memory whose process may be dead when its time to write comes."""
+class Journal:
+    """A reader of the persistent journal; what it gave is synced."""
 
-    dead = False
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._at = 0
 
-    def flush(self) -> None:
-        if not self.dead:
-            super().flush()
+    def read(self) -> list[bytes]:
+        world = self._world
+        # What was lost behind what it has read was never given to it.
+        lines, self._at = world.disk[self._at :], len(world.disk)
+        world.synced = len(world.disk)
+        return lines
 
 
 class Member:
@@ -102,10 +110,14 @@ class Member:
     def __init__(self, world: World) -> None:
         self.world = world
         self.positions: dict[int, int] = {}
-        self.replays = Mortal(world.directory / "replay", world.name, SYNC, world.clock)
-        self.recorder = Recorder(SETTINGS, world.write, self.replays, world.clock, lambda: NOW)
-        losses = Losses(world.commits.get, lambda parts: dict.fromkeys(parts, 0))
-        self.listener = Listener(self._commit, self.recorder, losses)
+        replays = Replays()
+        self.written = WrittenLines(replays, Journal(world), world.clock)
+        self.recorder = Recorder(SETTINGS, self._write, self.written, replays, lambda: NOW)
+        self.listener = Listener(self._commit, self.recorder, self)
+
+    def _write(self, line: bytes) -> None:
+        self.written.wrote(line)
+        self.world.write(line)
 
     async def _commit(self, offsets: Mapping[int, int]) -> None:
         self.world.commit(offsets)
@@ -117,30 +129,48 @@ class Member:
             self.positions[partition] = min(position + most, len(self.world.log[partition]))
         return records
 
-    def commit(self) -> None:
+    def commit(self) -> bool:
+        """Confirm and commit, as the loop does; say whether there is more to do."""
+        self.written.confirm()
+        if self.written.late:
+            self._write(b'{"action":"journal_not_persistent"}')
+        missing = bool(self.written.missing())
+        if missing:
+            self.written.give_up()
+            self.recorder.forget()
+            for partition in self.positions:
+                self.positions[partition] = self.world.commits.get(partition, 0)
         offsets = self.recorder.committable()
         self.world.commit(offsets)
         self.recorder.committed(offsets)
+        return missing or self.written.waiting > 0
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        """What the library and the source do: kept partitions keep their position."""
+        owned = set(partitions)
+        if owned - self.positions.keys():
+            self.recorder.read_back()
+        for partition in owned - self.positions.keys():
+            self.positions[partition] = self.world.commits.get(partition, 0)
+
+    def gone(self, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            self.positions.pop(partition, None)
 
     def revoked(self) -> None:
         asyncio.run(self.listener.on_partitions_revoked(_parts(self.positions)))
 
     def lost(self) -> None:
         asyncio.run(self.listener.on_partitions_lost(_parts(self.positions)))
-        self.positions = {}
 
-    def assigned(self, partitions: Iterable[int]) -> None:
-        """Kept partitions keep their position, others are read from what was committed."""
-        owned = set(partitions)
-        asyncio.run(self.listener.on_partitions_assigned(_parts(owned)))
-        self.positions = {
-            partition: self.positions.get(partition, self.world.commits.get(partition, 0))
-            for partition in owned
-        }
+    def owns(self, partitions: Iterable[int]) -> None:
+        asyncio.run(self.listener.on_partitions_assigned(_parts(partitions)))
 
 
-def place(line: dict[str, Any]) -> tuple[int, int]:
-    return line["source"]["partition"], line["source"]["offset"]
+def place(line: dict[str, Any]) -> tuple[int, int] | None:
+    """Where the record of a line stands; None for a line of no record."""
+    source = line.get("source")
+    return (source["partition"], source["offset"]) if source else None
 
 
 def identity(line: dict[str, Any]) -> object:
@@ -153,7 +183,7 @@ def rebalance(members: list[Member], owners: list[int]) -> None:
     for member in members:
         member.revoked()
     for number, member in enumerate(members):
-        member.assigned(p for p, owner in enumerate(owners) if owner % len(members) == number)
+        member.owns(p for p, owner in enumerate(owners) if owner % len(members) == number)
 
 
 def _parts(partitions: Iterable[int]) -> list[Any]:

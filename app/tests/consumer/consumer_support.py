@@ -1,11 +1,14 @@
 """What the consumer's tests share: settings as in production, samples, a line as a dict."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from helfy.consumer.change import Record
+from helfy.consumer.commits import Reader, WrittenLines
 from helfy.consumer.pipeline import Line, Pipeline
+from helfy.consumer.recorder import Recorder
 from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 
@@ -24,7 +27,15 @@ SETTINGS = Settings(
 
 
 def pipeline(settings: Settings = SETTINGS, replays: Replays | None = None) -> Pipeline:
-    return Pipeline(settings, replays or Replays(), clock=lambda: NOW)
+    return Pipeline(settings, (replays or Replays()).known, lambda: NOW)
+
+
+def recorder(
+    write: Callable[[bytes], object], replays: Replays | None = None, reader: Reader | None = None
+) -> Recorder:
+    """A recorder whose lines go to ``write``, and count as durable there without a reader."""
+    known = replays or Replays()
+    return Recorder(SETTINGS, write, WrittenLines(known, reader), known)
 
 
 def samples(name: str) -> list[Record]:

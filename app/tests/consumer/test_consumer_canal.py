@@ -157,7 +157,7 @@ def test_a_replay_has_its_id_and_says_so(value: dict[str, Any]) -> None:
     made = pipeline(replays=replays)
     first = made.line(record(value))
     assert first is not None
-    replays.written(0, first.identity)
+    replays.note([first.identity])
     # Sent again later, its types in another order.
     types = value["mysqlType"]
     again = {

@@ -4,10 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from consumer_support import EXPECTED, NOW, SAMPLES, SETTINGS, parsed, pipeline, samples
+from consumer_support import EXPECTED, NOW, SAMPLES, parsed, pipeline, recorder, samples
 
 from helfy import jsonlog
-from helfy.consumer.recorder import Recorder
 from helfy.consumer.replay import Replays
 
 FILES = sorted(f"{path.parent.name}/{path.stem}" for path in SAMPLES.glob("*/*.json"))
@@ -24,7 +23,7 @@ def test_every_sample_makes_its_line(name: str) -> None:
             assert written is None, f"offset {record.offset} is no change"
             continue
         assert written is not None
-        replays.written(record.partition, written.identity)
+        replays.note([written.identity])
         line = parsed(written)
         assert line.pop("timestamp") == jsonlog.rfc3339(NOW)
         committed = line["change"]["committedAt"]
@@ -53,12 +52,7 @@ def test_ids_tell_changes_apart_and_replays_not() -> None:
 
 def written(replays: Replays, name: str) -> list[dict[str, Any]]:
     lines: list[bytes] = []
-
-    def write(line: bytes) -> float:
-        lines.append(line)
-        return 0.0
-
-    Recorder(SETTINGS, write, replays).record(samples(name))
+    recorder(lines.append, replays).record(samples(name))
     return [parsed(line) for line in lines]
 
 

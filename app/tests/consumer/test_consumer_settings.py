@@ -27,7 +27,6 @@ def test_all_keys(path: Path) -> None:
         KAFKA
         + """
 [journal]
-sync_interval_seconds = 2
 max_line_bytes = 65536
 max_value_bytes = 1024
 [redact]
@@ -44,7 +43,6 @@ count = 3
     assert chosen.bootstrap_servers == ("127.0.0.1:9092", "[::1]:9092", "kafka-1.lab:9092")
     assert chosen.topic == "tidb_changes"
     assert chosen.group_id == "helfy-consumer-vm1"
-    assert chosen.sync_interval_seconds == 2.0
     assert (chosen.max_line_bytes, chosen.max_value_bytes) == (65536, 1024)
     assert chosen.redact_columns == ("secret",)
     assert chosen.secret == {"helfy.users": ("password_hash",)}
@@ -84,7 +82,6 @@ def test_defaults(path: Path) -> None:
     path.write_text('[kafka]\nbootstrap_servers = ["k:1"]\ntopic = "t"\n')
     chosen = load(path)
     assert chosen.group_id.startswith("helfy-consumer-")
-    assert chosen.sync_interval_seconds == 1.0
     assert (chosen.max_line_bytes, chosen.max_value_bytes) == (262144, 32768)
     assert chosen.redact_columns == ("password_hash", "token_hash")
     assert chosen.workers == 1
@@ -111,9 +108,6 @@ def test_a_worker_per_core(path: Path) -> None:
         ("[kafka]\nbootstrap_servers = [1]", "holds what is no text"),
         ("[kafka]\nbootstrap_servers = ['k:1']", "kafka.topic is missing"),
         ("[kafka]\nbootstrap_servers = ['k:1']\ntopic = 'a b'", "kafka.topic = 'a b' is no name"),
-        (KAFKA + "[journal]\nsync_interval_seconds = 0", "journal.sync_interval_seconds = 0 does"),
-        (KAFKA + "[journal]\nsync_interval_seconds = nan", "= nan does not do"),
-        (KAFKA + "[journal]\nsync_interval_seconds = '1s'", "is no number: give seconds"),
         (KAFKA + "[journal]\nmax_line_bytes = 4095", "from 4096 to 1073741824"),
         (KAFKA + "[journal]\nmax_line_bytes = true", "journal.max_line_bytes = True does not do"),
         (KAFKA + "[journal]\nmax_value_bytes = 262144", "from 1 to 260096"),
