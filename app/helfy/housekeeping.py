@@ -1,6 +1,7 @@
 """What nobody needs any more goes: a little now and then, so that no statement takes long."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, delete, select
@@ -45,10 +46,19 @@ def tidy(engine: Engine) -> None:
 
 
 class Housekeeper:
-    """Tidies every minute, in a thread of its own, from :meth:`start` to :meth:`stop`."""
+    """Tidies every minute, in a thread of its own, from :meth:`start` to :meth:`stop`.
 
-    def __init__(self, engine: Engine, every_seconds: float = EVERY_SECONDS) -> None:
+    ``also`` is called in each round; what it raises must be SQLAlchemy's.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        every_seconds: float = EVERY_SECONDS,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self._also = also
         self._every = every_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -66,6 +76,7 @@ class Housekeeper:
         while not self._stop.wait(self._every):
             try:
                 tidy(self._engine)
+                self._also()
             except SQLAlchemyError as error:
                 # The next round is as good: nobody waits for this one.
                 fields = {"error": type(error).__name__, "code": error_code(error)}

@@ -30,6 +30,7 @@ from typing import Any, Final
 
 import kafka  # type: ignore[import-untyped]  # kafka-python ships no types
 
+from helfy.consumer.lost import journal_fault
 from helfy.consumer.settings import Settings, SettingsError, load
 from helfy.kafka_consumer import open_consumer
 
@@ -46,6 +47,7 @@ class Look:
     ends: Mapping[int, int]
     beginnings: Mapping[int, int]
     committed: Mapping[int, int]
+    journal_fault: str | None = None
 
     def next_of(self, partition: int) -> int:
         """Give the offset that the consumer has to commit past next."""
@@ -68,6 +70,8 @@ class Verdict:
 
 def judge(first: Look, behind: float, then: Look, stall_seconds: float) -> Verdict:
     """Judge two looks, the later one some seconds after; ``behind`` belongs to the first."""
+    if first.journal_fault is not None:
+        return Verdict(False, first.journal_fault, behind)
     lag = sum(first.lags().values())
     if lag == 0:
         return Verdict(True, "up to date", 0.0)
@@ -138,13 +142,19 @@ def examine(settings: Settings, stall_seconds: float) -> dict[str, object]:
 def look(consumer: Any, parts: Sequence[Any]) -> Look:
     """Ask for the offsets."""
     # The end is asked for last: what is committed meanwhile must not be beyond it.
-    committed = {part.partition: consumer.committed(part, timeout_ms=REQUEST_MS) for part in parts}
+    told = {
+        part.partition: consumer.committed(part, metadata=True, timeout_ms=REQUEST_MS)
+        for part in parts
+    }
+    places = {number: place for number, place in told.items() if place is not None}
+    faults = [journal_fault(place.metadata) for place in places.values()]
     beginnings = consumer.beginning_offsets(parts, timeout_ms=REQUEST_MS)
     ends = consumer.end_offsets(parts, timeout_ms=REQUEST_MS)
     return Look(
         ends={part.partition: ends[part] for part in parts},
         beginnings={part.partition: beginnings[part] for part in parts},
-        committed={number: at for number, at in committed.items() if at is not None and at >= 0},
+        committed={number: place.offset for number, place in places.items() if place.offset >= 0},
+        journal_fault=next(filter(None, faults), None),
     )
 
 

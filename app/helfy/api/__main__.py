@@ -15,6 +15,7 @@ from helfy.api.server import CannotListenError, serve
 from helfy.api.settings import load_settings
 from helfy.config import ConfigError
 from helfy.database import connect
+from helfy.feed.groups import Groups, announce_losses
 from helfy.feed.reader import StreamReader
 from helfy.feed.snapshots import SnapshotWatch
 from helfy.housekeeping import Housekeeper
@@ -37,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     pool = settings.database.pool_size
     engine = connect(settings.database, settings.database_password, pool_size=pool)
     app = create_app(settings, engine, stream)
-    housekeeper = Housekeeper(engine)
+    groups = Groups(settings.stream, stream)
+    housekeeper = Housekeeper(engine, also=lambda: announce_losses(engine, groups.look()))
     snapshots = SnapshotWatch(settings.stream, engine)
     app.config["ADDRESS"] = f"{settings.server.host}:{options.port}"
     stream.start()
@@ -52,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         # Where Kafka is away its thread may be waiting for it, and dies with the process.
         stream.stop(timeout=0.5)
         housekeeper.stop(timeout=0.5)
+        groups.close()
         snapshots.stop(timeout=0.5)
     return 0
 

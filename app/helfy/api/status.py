@@ -213,14 +213,8 @@ def _stream_parts(here: Services, known: _Known) -> list[Part]:
     parts += _capture(here, known.capture, silent)
     state: Literal["up", "down", "unknown"]
     for group in here.groups.look():
-        if group.lag is None or group.behind_seconds is None:
-            state, said = silent, "Kafka does not tell" if cut_off else "it has committed nothing"
-        else:
-            state = "up" if group.well else "down"
-            count = "1 record has" if group.lag == 1 else f"{group.lag} records have"
-            said = f"{count} no line yet, the oldest for {group.behind_seconds:.0f} s"
-            if group.lag == 0:
-                said = "every record has its line"
+        state = silent if group.said is None else ("up" if group.well else "down")
+        said = group.said or ("Kafka does not tell" if cut_off else "it has committed nothing")
         parts.append(Part(name="consumer", instance=group.name, state=state, said=said))
     return parts
 

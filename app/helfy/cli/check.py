@@ -67,10 +67,7 @@ def _stream(context: Context) -> list[dict[str, Any]]:
     groups = Groups(context.stream, reader)
     try:
         for group in groups.look():
-            said = "Kafka tells nothing of it"
-            if group.behind_seconds is not None:
-                said = f"{group.lag} records have no line yet, the oldest for "
-                said += f"{group.behind_seconds:.0f} s"
+            said = group.said or "Kafka tells nothing of it"
             rows.append(_row(f"consumer {group.name}", up=group.well, said=said))
     finally:
         groups.close()

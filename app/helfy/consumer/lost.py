@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 Cause = Literal["retention", "topic_recreated", "log_truncated"]
-CAUSES: Final[tuple[Cause, ...]] = ("retention", "topic_recreated", "log_truncated")
+_WHY: Final[Mapping[Cause, str]] = {
+    "retention": "Kafka had deleted them",
+    "topic_recreated": "the topic was deleted and created anew",
+    "log_truncated": "Kafka's log was truncated",
+}
 MOST_LOSSES: Final = 5  # that a note has; the API reads it every few seconds
 
 
@@ -37,6 +41,15 @@ class Lost:
     def records(self) -> int | None:
         """How many, as far as known."""
         return None if self.last is None else self.last - self.first + 1
+
+    @property
+    def words(self) -> str:
+        """What happened, for people."""
+        many = "an unknown number of records" if self.records is None else f"{self.records} records"
+        return (
+            f"{many} of partition {self.partition} from offset {self.first} on "
+            f"were lost before they were read: {_WHY[self.cause]}"
+        )
 
     def fields(self) -> dict[str, object]:
         """Give it as a line says it."""
@@ -79,14 +92,7 @@ class Place:
         if note is None:
             return None
         lost = tuple(
-            Lost(
-                item["partition"],
-                item["from"],
-                item["to"],
-                item["cause"],
-                item["topicId"],
-                item["at"],
-            )
+            Lost(*(item[name] for name in ("partition", "from", "to", "cause", "topicId", "at")))
             for item in note.get("lost", ())
         )
         return cls(offset, note["topicId"], note["epoch"], note["end"], lost)
@@ -99,6 +105,17 @@ def read_note(metadata: str) -> dict[str, Any] | None:
         if isinstance(note, dict) and "topicId" in note:
             return note
     return None
+
+
+def journal_fault(metadata: str) -> str | None:
+    """Say, by the metadata of a commit, why lines do not come to the journal, and the remedy."""
+    journal = (read_note(metadata) or {}).get("journal")
+    if not isinstance(journal, dict):
+        return None
+    return (
+        f"nothing is committed since {journal.get('since')}: the journal is not persistent: "
+        f"{journal.get('message')}; {journal.get('remedy')}"
+    )
 
 
 def resume(

@@ -30,6 +30,13 @@ def test_lag_is_judged(first: Look, behind: float, then: Look, well: bool, words
     assert (verdict.well, words in verdict.said) == (well, True), verdict
 
 
+def test_a_journal_that_is_not_persistent_is_unhealthy_without_a_lag_too() -> None:
+    first = Look({0: 9}, {0: 0}, {0: 9}, "the journal is full: make room")
+    assert judge(first, 0, first, 15) == stream_health.Verdict(
+        False, "the journal is full: make room", 0
+    )
+
+
 def test_one_partition_that_stands_is_hidden_by_no_other() -> None:
     first = Look({0: 9, 1: 9}, {0: 0, 1: 0}, {0: 9, 1: 3})
     assert not judge(first, 60, first, 15).well

@@ -15,6 +15,7 @@ from kafka.admin import ACLOperation, ResourceType  # type: ignore[import-untype
 from kafka_server import ADMIN, Kafka
 
 from helfy import stream_health
+from helfy.consumer.commits import WrittenLines
 from helfy.consumer.recorder import Recorder
 from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
@@ -62,7 +63,8 @@ def settings(topic: Topic, login: KafkaLogin | None) -> Settings:
 
 
 def opened(chosen: Settings) -> KafkaSource:
-    return KafkaSource(chosen, Recorder(chosen, lambda _: time.monotonic(), Replays()))
+    replays = Replays()
+    return KafkaSource(chosen, Recorder(chosen, lambda _: None, WrittenLines(replays), replays))
 
 
 def feed_of(topic: Topic, login: KafkaLogin) -> Feed:
@@ -82,7 +84,7 @@ def test_the_consumer_reads_and_commits_and_the_feed_sees_how_far_it_is(topic: T
         eventually(
             lambda: found.extend(r.offset for r in source.poll(200)) or len(found) == 3, "records"
         )
-        source.commit({0: 2}, 5000)
+        source.commit({0: 2}, None, 5000)
     finally:
         source.close(500)
     said = stream_health.examine(chosen, 3600)

@@ -10,7 +10,6 @@ from kafka_server import Kafka
 
 from helfy.consumer.change import Record
 from helfy.consumer.pipeline import Pipeline
-from helfy.consumer.replay import Replays
 from helfy.feed import pager, reader
 from helfy.feed.cursor import CursorError, read, write
 from helfy.feed.entry import Wanted
@@ -72,7 +71,7 @@ def test_the_line_is_the_consumers_without_secrets(topic: Topic, feed: Feed) -> 
     page, _ = feed.newest(ALL, 10)
     [entry] = page.entries
     record = Record(topic.name, 0, 0, json.dumps(key).encode(), json.dumps(value).encode(), sent_at)
-    made = Pipeline(topic.stream().lines(), Replays(), lambda: sent_at / 1000).line(record)
+    made = Pipeline(topic.stream().lines(), clock=lambda: sent_at / 1000).line(record)
     assert made is not None
     assert entry.text == made.text
     line = json.loads(entry.text)
