@@ -41,6 +41,8 @@ const place = document.getElementById("view");
 const account = document.getElementById("account");
 const pages = document.getElementById("pages");
 
+/** Comes when the first admin does. */
+let banner = null;
 let shown = null;
 let leave = new AbortController();
 let first = true;
@@ -112,12 +114,22 @@ function show(built, route) {
   document.title = `${built.title} · Helfy`;
   pages.replaceChildren(...[navigation(here ? me : null, route?.under ?? route?.path)].filter(Boolean));
   account.replaceChildren(...(session.current() ? [logOutButton()] : []));
+  showGaps(Boolean(here) && me.role === "admin" && !me.mustChangePassword);
   place.replaceChildren(built.node);
   place.removeAttribute("aria-busy");
   built.focus?.focus({ preventScroll: true });
   scrollTo(0, history.state?.y ?? 0);
   first = false;
   notice = null;
+}
+
+async function showGaps(mine) {
+  if (mine && !banner) {
+    // What cannot be loaded now is tried again with the next view.
+    const { gapsBanner } = await import("./gaps.js").catch(() => ({}));
+    banner ??= gapsBanner?.(document.getElementById("gaps"), { call, say, signal: () => leave.signal });
+  }
+  banner?.show(Boolean(mine && session.current()));
 }
 
 function address() {
@@ -148,7 +160,7 @@ async function identify(signal) {
   return me;
 }
 
-async function call(method, path, options) {
+async function call(method, path, options = {}) {
   const here = session.current();
   try {
     return await request(method, path, { ...options, token: here?.token });

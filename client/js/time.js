@@ -1,6 +1,7 @@
 /** Times for people. English like the page, in the reader's own time zone. */
 
 const ABSOLUTE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const EXACT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const UNITS = [
   ["year", 31_557_600],
@@ -14,6 +15,18 @@ const UNITS = [
 export function absolute(iso) {
   const date = new Date(iso);
   return Number.isNaN(date.getTime()) ? iso : ABSOLUTE.format(date);
+}
+
+/** @param {string} iso RFC 3339. To the second, with the zone */
+export function exact(iso) {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? String(iso) : EXACT.format(date);
+}
+
+/** Between two times, either of which may not be known. @returns {string} such as `from … to …` */
+export function between(from, to) {
+  if (!from) return to ? `up to ${exact(to)}` : "for a time that is not known";
+  return to ? `from ${exact(from)} to ${exact(to)}` : `from ${exact(from)} on`;
 }
 
 /** @param {string} iso RFC 3339. Empty for what is no time. */

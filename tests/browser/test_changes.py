@@ -178,7 +178,7 @@ def test_lines_of_every_kind(page: Page, api: Api, snap: Snap) -> None:
         "too long for the record: 40,000 bytes",
         "Table shop.orders emptied",
         "All its rows were deleted at once.",
-        "Row of shop.orders, from before the record began",
+        "Row of shop.orders, as a snapshot found it",
         "A record that is not understood",
         "no JSON",
         "Nothing that is shown was changed.",

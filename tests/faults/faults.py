@@ -78,5 +78,11 @@ FAULTS: Final = (
         records.too_large_row,
         mend=records.limit_again,
     ),
-    Fault("Connect's offsets lost", outages.offsets_lost, check=outages.check_offsets, lossy=True),
+    Fault(
+        "Connect's offsets lost",
+        outages.offsets_lost,
+        check=outages.check_offsets,
+        lossy=True,
+        mend=outages.acknowledge_gaps,
+    ),
 )

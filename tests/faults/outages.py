@@ -4,8 +4,9 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from course import Course, lines_of
 from evidence import Result, Seen
@@ -14,6 +15,7 @@ from machine import MachineError, wait_for
 IDLE_SECONDS: Final = 30.0
 AWAY_SECONDS: Final = 60.0
 BOOT_SECONDS: Final = 60.0
+GAP_SECONDS: Final = 60.0
 OFFSETS: Final = "/var/lib/kafka-connect/offsets"
 
 
@@ -102,3 +104,39 @@ def check_offsets(course: Course, result: Result, seen: Seen) -> None:
     assert all(line["snapshotAt"] for line in told), json.dumps(told)
     assert any(line["lastChangeAt"] for line in told), json.dumps(told)
     assert any(kind == "SNAPSHOT" for kind, _ in seen.ids)
+    check_gap(course, [time for time in lost if time is not None])
+
+
+def check_gap(course: Course, lost: list[float]) -> None:
+    """A gap that has these times (Unix seconds) is announced, and gone when acknowledged."""
+    gaps: list[dict[str, Any]] = []
+
+    def announced() -> bool:
+        gaps[:] = open_gaps(course)
+        return bool(gaps)
+
+    wait_for(announced, "the gap is announced", GAP_SECONDS, 1)
+    assert {gap["cause"] for gap in gaps} == {"snapshot"}
+    spans = [[datetime.fromisoformat(gap[end]) for end in ("startsAt", "endsAt")] for gap in gaps]
+    for time_lost in lost:
+        # Times of a gap are written without fractions.
+        assert any(start.timestamp() <= time_lost <= end.timestamp() + 1 for start, end in spans), (
+            f"committed at {time_lost}, and in no gap: {gaps}"
+        )
+    checked = course.machine.attempt("helfy check --json")
+    assert f"helfy gaps acknowledge {gaps[0]['id']}" in checked.stdout
+    acknowledge_gaps(course)
+    assert open_gaps(course) == []
+    assert "helfy gaps acknowledge" not in course.machine.attempt("helfy check --json").stdout
+
+
+def open_gaps(course: Course) -> list[dict[str, Any]]:
+    """Give the gaps of the record that nobody acknowledged."""
+    found: list[dict[str, Any]] = json.loads(course.machine.run("helfy gaps --open --json"))
+    return found
+
+
+def acknowledge_gaps(course: Course) -> None:
+    """Acknowledge all of them, so that what comes after is not told of them."""
+    if ids := [str(gap["id"]) for gap in open_gaps(course)]:
+        course.machine.run(f"helfy gaps acknowledge {' '.join(ids)}")

@@ -1,10 +1,14 @@
 /** What a line of the record says, in words. */
 
 import { h } from "../dom.js";
+import { between } from "../time.js";
 
 export const TYPES = ["INSERT", "UPDATE", "DELETE", "TRUNCATE", "DDL", "SNAPSHOT", "UNDECODABLE"];
 /** The column that the database itself moves with every UPDATE. */
 export const MOVED_BY_ITSELF = "updated_at";
+/** True of the first snapshot and of a later one alike. */
+const FOUND =
+  "Change capture read this row when it took a snapshot of the whole table. It was there before; since when, and by whose doing, is not told.";
 const LONGEST = 200;
 const NUMBER = new Intl.NumberFormat("en-GB");
 const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
@@ -56,7 +60,7 @@ export function headline({ change, lost, action }) {
     case "DELETE":
       return ["Row deleted from ", name(table)];
     case "SNAPSHOT":
-      return ["Row of ", name(table), ", from before the record began"];
+      return ["Row of ", name(table), ", as a snapshot found it"];
     case "TRUNCATE":
       return ["Table ", name(table), " emptied"];
     case "DDL":
@@ -71,14 +75,14 @@ function doneBy(sql) {
   return { create: "made", drop: "dropped", rename: "renamed" }[verb.trim().toLowerCase()] ?? "altered";
 }
 
-const KNOWN = { users: ofAccount, sessions: ofSession };
+const KNOWN = { users: ofAccount, sessions: ofSession, record_gaps: ofGap };
 
 function ofAccount({ type, data = {}, old = {}, hiddenChange }) {
   const who = typeof data.username === "string" ? name(data.username) : null;
   if (!who) return null;
   if (type === "INSERT") return ["Account ", who, " made"];
   if (type === "DELETE") return ["Account ", who, " deleted"];
-  if (type === "SNAPSHOT") return ["Account ", who, ", from before the record began"];
+  if (type === "SNAPSHOT") return ["Account ", who, ", as a snapshot found it"];
   if (type !== "UPDATE") return null;
   if (hiddenChange) return ["A secret of ", who, " changed"];
   if ("password_changed_at" in old) return ["Password of ", who, " changed"];
@@ -95,6 +99,14 @@ function ofSession({ type, data = {}, old = {} }) {
   if (type === "INSERT") return [`Session${whose} began`];
   if (type === "DELETE") return [`Session${whose} removed`];
   if (type === "UPDATE" && "revoked_at" in old && data.revoked_at) return [`Session${whose} ended`];
+  return null;
+}
+
+function ofGap({ type, data = {}, old = {} }) {
+  if (type === "INSERT") return [`The record may be incomplete ${between(data.starts_at, data.ends_at)}`];
+  if (type === "UPDATE" && "acknowledged_at" in old && data.acknowledged_by) {
+    return ["Gap of the record acknowledged by ", name(data.acknowledged_by)];
+  }
   return null;
 }
 
@@ -135,8 +147,15 @@ export function sentence({ change, lost, reason, length, sha256 }) {
     const size = length == null ? "" : ` It has ${number(length)} bytes.`;
     return `${reason ? `Why: ${reason}.` : "Its form is unknown."}${size} SHA-256 ${shortened(String(sha256), 16)}`;
   }
+  if (change.type === "SNAPSHOT") return FOUND;
+  if (change.table === "record_gaps" && typeof change.data?.detail === "string") return gapText(change);
   if (change.type === "TRUNCATE") return "All its rows were deleted at once.";
   return "";
+}
+
+function gapText({ type, data }) {
+  const told = shortened(data.detail, 1024);
+  return type === "UPDATE" ? `It was ${between(data.starts_at, data.ends_at)}. ${told}` : told;
 }
 
 function lostText({ partition, from, to }) {
