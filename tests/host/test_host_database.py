@@ -34,6 +34,11 @@ WRITES: Final = [
     "UPDATE sessions SET user_id = 0 WHERE token_hash = 'helfy-test'",
     "DELETE FROM sessions WHERE token_hash = 'helfy-test'",
 ]
+REPORTS: Final = [
+    "SELECT COUNT(*) FROM capture_state",
+    "INSERT INTO capture_state (source, state) VALUES ('helfy-test', 'running')",
+    "UPDATE capture_state SET state = 'failed' WHERE source = 'helfy-test'",
+]
 READS: Final = ["SELECT COUNT(*) FROM users", "SELECT COUNT(*) FROM sessions"]
 
 TRY: Final = r"""
@@ -100,9 +105,10 @@ def test_migrations_change_tables_and_no_more(api_machine: Machine) -> None:
     check(codes, [*READS, *WRITES], denied)
 
 
-def test_change_capture_reads_and_never_writes(capture_machine: Machine) -> None:
-    denied = [*REFUSED_TO_ALL, *SCHEMA_CHANGES, *WRITES]
-    allowed = [*READS, "SHOW BINARY LOGS", "SHOW MASTER STATUS"]
+def test_change_capture_writes_its_state_alone(capture_machine: Machine) -> None:
+    announced = "INSERT INTO record_gaps (cause, source_id, detail) VALUES ('a', 'b', 'c')"
+    denied = [*REFUSED_TO_ALL, *SCHEMA_CHANGES, *WRITES, announced, "DELETE FROM capture_state"]
+    allowed = [*READS, *REPORTS, "SHOW BINARY LOGS", "SHOW MASTER STATUS"]
     password_file = "/etc/kafka-connect/database_password"
     codes = attempts(capture_machine, "helfy_capture", password_file, [*allowed, *denied])
     check(codes, allowed, denied)

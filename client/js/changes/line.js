@@ -96,8 +96,10 @@ function place(change) {
   return h("span", { class: "change-place" }, table, " ", key);
 }
 
-function values({ type, data, old, hiddenChange }) {
-  if (type !== "UPDATE") return row(data ?? {});
+function values({ type, table, data, old, hiddenChange }) {
+  // What a gap is about stands above, as a sentence.
+  const { detail, ...others } = data ?? {};
+  if (type !== "UPDATE") return row(table === "record_gaps" ? others : (data ?? {}));
   const columns = Object.keys(old ?? {});
   const told = columns.filter((column) => column !== MOVED_BY_ITSELF);
   const moved = columns.length > told.length && !hiddenChange;
