@@ -161,6 +161,7 @@ def test_lines_of_every_kind(page: Page, api: Api, snap: Snap) -> None:
         undecodable,
         line(5, type="UPDATE", hiddenChange=True, data={"a": 1}),
         line(4, type="DDL", table="", sql="CREATE DATABASE shop", key=None),
+        line(3, type="INSERT", keyOnly=True, data={"a": 1}),
     ]
     state = {"state": "live", "next": "0.10", "older": None, "more": False, "pollAfterMs": 1000}
     lost = [{"partition": 0, "from": 1200, "to": 3400}, {"partition": 1, "from": 5, "to": None}]
@@ -172,7 +173,7 @@ def test_lines_of_every_kind(page: Page, api: Api, snap: Snap) -> None:
 
     page.route("**/changes?*", respond)
     enter(page, api.token, "#/changes")
-    expect(lines(page)).to_have_count(8)
+    expect(lines(page)).to_have_count(9)
     text = page.locator(".changes").inner_text()
     for said in (
         "too long for the record: 40,000 bytes",
@@ -184,6 +185,7 @@ def test_lines_of_every_kind(page: Page, api: Api, snap: Snap) -> None:
         "Nothing that is shown was changed.",
         "The database was altered",
         "CREATE DATABASE shop",
+        "only its key is known",
         "lag not told",
         "a 1, b x",
         "Kafka no longer keeps records 1,200 to 3,400 of partition 0",

@@ -140,6 +140,8 @@ def text(entry: Entry) -> str:
         ]
     if change.get("hiddenChange"):
         parts.append("(hidden change)")
+    if change.get("keyOnly"):
+        parts.append("(row too large: only its key)")
     if "sql" in change:
         parts.append(str(change["sql"]))
     # A value may hold what a terminal would obey.

@@ -43,6 +43,7 @@ class Change:
     the same in Unix milliseconds; both are None where the source does not tell. ``sql`` is there
     for DDL alone. ``place`` is where the change stands in the database's own log
     (``binlog.000001:2427``), for people who look there; None where the source does not tell.
+    ``key_only`` says that the row was too large for a record: ``data`` has its key and no more.
     """
 
     format: str
@@ -58,6 +59,7 @@ class Change:
     committed_ms: int | None = None
     sql: str | None = None
     place: str | None = None
+    key_only: bool = False
 
     @property
     def table_name(self) -> str:

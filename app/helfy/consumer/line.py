@@ -40,7 +40,9 @@ def change_fields(redacted: Redacted) -> dict[str, Json]:
         "old": old,
         "redacted": list(redacted.names),
     }
-    if change.type == "UPDATE" and all(name.lower() == MOVED_BY_ITSELF for name in old):
+    if change.key_only:
+        fields["keyOnly"] = True
+    elif change.type == "UPDATE" and all(name.lower() == MOVED_BY_ITSELF for name in old):
         fields["hiddenChange"] = True
     if change.sql is not None:
         fields["sql"] = change.sql

@@ -65,6 +65,19 @@ def test_a_changed_primary_key_is_a_delete_and_an_insert_of_one_commit() -> None
     assert lines[0]["data"] == {"id": 1, "email": "a@example.com"}
 
 
+@pytest.mark.parametrize("kind", ["INSERT", "UPDATE", "DELETE"])
+def test_a_row_too_large_for_a_record_has_its_key_alone(kind: str) -> None:
+    key = [{"id": "1"}]
+    value = canal(kind, data=key, old=key if kind == "UPDATE" else None)
+    value["_tidb"]["onlyHandleKey"] = True
+    told = line(value)["change"]
+    assert (told["key"], told["data"], told["old"]) == ({"id": 1}, {"id": 1}, {})
+    assert told["keyOnly"] is True
+    assert "hiddenChange" not in told
+    # It is the change that it would be as a whole row.
+    assert told["id"] == line(canal(kind))["change"]["id"]
+
+
 @pytest.mark.parametrize(
     ("value", "sql"),
     [
@@ -203,7 +216,6 @@ def test_a_field_that_is_missing_is_undecodable(name: str) -> None:
         (canal(_tidb={"commitTs": 0}), "canal-json: _tidb.commitTs is not a positive integer"),
         (canal(_tidb={"commitTs": True}), "canal-json: _tidb.commitTs is not a positive integer"),
         (canal(_tidb={"commitTs": 1 << 80}), "canal-json: _tidb.commitTs is no time"),
-        (canal(_tidb={"commitTs": 1, "onlyHandleKey": True}), "canal-json: the row is not in"),
         (canal(_tidb={"commitTs": 1, "claimCheckLocation": "s"}), "canal-json: the row is not in"),
         (canal(pkNames=["gone"]), "canal-json: pkNames names a column that data does not hold"),
         (canal("REPLACE"), "canal-json: type is not known"),

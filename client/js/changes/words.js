@@ -150,6 +150,7 @@ export function sentence({ change, lost, reason, length, sha256 }) {
   if (change.type === "SNAPSHOT") return FOUND;
   if (change.table === "record_gaps" && typeof change.data?.detail === "string") return gapText(change);
   if (change.type === "TRUNCATE") return "All its rows were deleted at once.";
+  if (change.keyOnly) return "The row was too large for a record: only its key is known.";
   return "";
 }
 

@@ -8,6 +8,9 @@ transaction share it; no row has two changes of one type in it. A changed primar
 DELETE and INSERT, and so does a changed unique column unless ``output-raw-change-event`` is set.
 A table without a primary key, which TiCDC takes where it has a unique one, has no key here.
 
+A row too large for a record (``large-message-handle-option = "handle-key-only"``) comes with its
+key alone, and says so (``onlyHandleKey``).
+
 ``commitTs`` is a timestamp of PD: its bits from the 18th on are Unix milliseconds, which
 ``committedAt`` tells. Watermarks, on every partition about once a second, are no change. DDL comes
 on partition 0 alone, TRUNCATE as a DDL of that type. There is no SNAPSHOT: TiCDC begins at a
@@ -59,12 +62,13 @@ def decode(_record: Record, value: dict[str, Json], _types: TypeMap) -> Change |
         return _ddl(value, commit)
     if kind not in _ROW_TYPES:
         raise UndecodableError("canal-json: type is not known")
-    if extension.get("claimCheckLocation") or extension.get("onlyHandleKey"):
+    if extension.get("claimCheckLocation"):
         raise UndecodableError(
             "canal-json: the row is not in the record: "
-            "set large-message-handle-option to none in the changefeed"
+            "set large-message-handle-option to handle-key-only in the changefeed"
         )
-    return _row(value, cast(ChangeType, kind), commit)
+    key_only = extension.get("onlyHandleKey") is True
+    return _row(value, cast(ChangeType, kind), commit, key_only=key_only)
 
 
 def told_ms(value: dict[str, Json]) -> int | None:
@@ -78,7 +82,7 @@ def told_ms(value: dict[str, Json]) -> int | None:
     return moment >> PHYSICAL_SHIFT
 
 
-def _row(value: Row, kind: ChangeType, commit: _Commit) -> Change:
+def _row(value: Row, kind: ChangeType, commit: _Commit, *, key_only: bool) -> Change:
     database, table = _text(value, "database"), _text(value, "table")
     if not database or not table:
         raise UndecodableError("canal-json: the record names no table")
@@ -91,11 +95,12 @@ def _row(value: Row, kind: ChangeType, commit: _Commit) -> Change:
         table=table,
         key=_key(value, data),
         data=data,
-        before=columns.row("old") if kind == "UPDATE" else {},
+        before=columns.row("old") if kind == "UPDATE" and not key_only else {},
         position=commit.position(),
         commit_ts=commit.ts,
         committed_at=commit.at,
         committed_ms=commit.ms,
+        key_only=key_only,
     )
 
 
