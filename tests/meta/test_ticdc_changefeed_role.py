@@ -90,7 +90,7 @@ def test_it_is_made_once_for_all_hosts_with_what_is_captured(
         "protocol": ["canal-json"],
         "enable-tidb-extension": ["true"],
         "auto-create-topic": ["false"],
-        "max-message-bytes": ["8388608"],
+        "max-message-bytes": ["16777216"],
         "replication-factor": ["3"],
         "sasl-mechanism": ["SCRAM-SHA-512"],
         "sasl-user": ["helfy_capture"],
