@@ -99,7 +99,7 @@ def _journal(machine: Machine, seconds: int) -> str:
     units = " ".join(f"-u '{unit}'" for unit in JOURNAL_UNITS)
     # Without the requests that went as they should: a load would leave room for nothing else.
     command = (
-        f"journalctl --no-pager -q --since=-{seconds}s {units}"
+        f"journalctl --namespace='*' --no-pager -q --since=-{seconds}s {units}"
         f""" | grep -vE '"action":"(request|http)".*"status":[234]' | tail -n {JOURNAL_LINES}"""
     )
     try:

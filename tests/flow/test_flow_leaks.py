@@ -49,7 +49,7 @@ def test_no_hash_and_no_token_is_on_the_way(
 
     topic = whole_topic(kafka_machine)
     assert f'"username":"{name}"' in topic, "the topic was not read to its end"
-    journal = stream.machine.run("journalctl -q -a -o cat --no-pager --boot")
+    journal = stream.machine.run("journalctl --namespace='*' -q -a -o cat --no-pager --boot")
     assert name in journal
     for place, text in (("topic", topic), ("journal", journal)):
         assert [it[:12] for it in secret if it in text] == [], place

@@ -2,10 +2,13 @@
 
 import uuid
 
+import pytest
 from machine import Machine
 
 LINE_BYTES = 400_000
 FLOOD = 100_000
+LIMIT_LINES = 5000
+NOISE_MB = 60
 
 
 def test_a_long_line_arrives_whole_and_stays(machine: Machine) -> None:
@@ -38,6 +41,47 @@ def test_the_consumer_may_lose_no_line(consumer_machine: Machine) -> None:
     consumer_machine.run("journalctl --sync")
     found = consumer_machine.run(f"journalctl -q --no-pager -o cat -u {unit} | grep -cx '[0-9]*'")
     assert int(found) == FLOOD
+
+
+def test_another_unit_cannot_flood_the_journal_of_the_record(consumer_machine: Machine) -> None:
+    unit = f"flood-{uuid.uuid4().hex[:8]}"
+    consumer_machine.run(f"systemd-run --quiet --wait --unit={unit} seq {FLOOD}")
+    consumer_machine.run("journalctl --sync")
+    found = consumer_machine.run(f"journalctl -q --no-pager -o cat -u {unit} | grep -cx '[0-9]*'")
+    # journald multiplies the limit by up to six where much of the disk is free.
+    assert 0 < int(found) <= 6 * LIMIT_LINES
+
+
+@pytest.mark.parametrize("unit", ["nginx", "helfy-api@*"])
+def test_lines_of_requests_take_no_room_of_the_record(
+    api_machine: Machine, client_machine: Machine, unit: str
+) -> None:
+    machine = client_machine if unit == "nginx" else api_machine
+    shown = machine.run(f"systemctl show --property=LogNamespace --value '{unit}'").split()
+    assert set(shown) == {"helfy"}
+    assert machine.run(f"journalctl --namespace=helfy -q -o cat -n 1 -u '{unit}'").strip()
+
+    def sizes() -> dict[str, int]:
+        said = machine.run(
+            "cd /var/log/journal && du -sB1 $(cat /etc/machine-id) $(cat /etc/machine-id).helfy"
+        )
+        counts = {name: int(size) for size, name in map(str.split, said.splitlines())}
+        return {("helfy" if "." in name else "record"): size for name, size in counts.items()}
+
+    record = "journalctl -q --no-pager -o cat -u helfy-consumer | head -n 1"
+    before, first = sizes(), machine.run(record)
+    machine.run(
+        "systemd-run --quiet --wait --property=LogNamespace=helfy"
+        " --property=LogRateLimitIntervalSec=1us"
+        f" sh -c 'head -c {NOISE_MB}M /dev/urandom | base64 -w 40000'",
+        seconds=60,
+    )
+    machine.run("journalctl --namespace=helfy --sync")
+    after = sizes()
+    assert after["helfy"] - before["helfy"] > NOISE_MB * 500_000
+    # What systemd itself says of starting it is all.
+    assert after["record"] - before["record"] <= 8 * 1024**2
+    assert machine.run(record) == first
 
 
 def test_no_line_was_lost(machine: Machine) -> None:

@@ -151,7 +151,7 @@ def test_a_clients_word_on_its_address_is_not_believed(
     request_id = answer.json()["requestId"]
 
     def logged() -> list[str] | None:
-        command = "journalctl -q -a -o cat --no-pager --since=-60s -u 'helfy-api@*'"
+        command = "journalctl --namespace='*' -q -a -o cat --no-pager --since=-60s -u 'helfy-api@*'"
         said = api_machine.run(f"{command} | grep -F '{request_id}' || true")
         return said.splitlines() or None
 

@@ -1,6 +1,6 @@
 """Says in a line how much disk and memory are left; exits with 1, and why on stderr, at too little.
 
-machine_health.py
+So it does where the journal is not persistent. It writes a line to it for that: machine_health.py
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 LEAST_DISK = 500_000_000
@@ -16,6 +17,8 @@ LEAST_DISK_SHARE = 0.05
 LEAST_MEMORY_SHARE = 0.05
 PLACES = ("/var", "/opt", "/tmp")
 CGROUPS = Path("/sys/fs/cgroup")
+JOURNAL = Path("/var/log/journal")
+IDENTIFIER = "helfy-health"
 
 
 def main() -> int:
@@ -32,6 +35,11 @@ def main() -> int:
         faults.append("the disk is nearly full")
     if available < total * LEAST_MEMORY_SHARE:
         faults.append("memory is nearly used up")
+    if not journal_is_persistent():
+        faults.append(
+            f"the journal is not persistent: make room on the file system of {JOURNAL}, which must "
+            "be on a disk and writable, then run: journalctl --flush"
+        )
     if failed:
         faults.append(f"failed: {' '.join(failed)}")
     if faults:
@@ -73,6 +81,34 @@ def memory() -> tuple[int, int]:
             reclaimable = int(found[1]) if found else 0
             return min(available, most - used + reclaimable), most
     return available, total
+
+
+def journal_is_persistent() -> bool:
+    """Write a line to the journal, and say whether it is in the files that outlive the machine."""
+    directory = JOURNAL / Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    mark = uuid.uuid4().hex
+
+    def said(*command: str, given: str | None = None) -> str:
+        return subprocess.run(
+            command, input=given, capture_output=True, text=True, check=False, timeout=30
+        ).stdout
+
+    if said("stat", "--file-system", "--format=%T", str(directory)).strip() in {"tmpfs", "ramfs"}:
+        return False
+    said("systemd-cat", f"--identifier={IDENTIFIER}", "--priority=debug", given=f"{mark}\n")
+    said("journalctl", "--sync")
+    found = (
+        "journalctl",
+        "-q",
+        "-o",
+        "cat",
+        "-n",
+        "1",
+        "-t",
+        IDENTIFIER,
+        f"--directory={directory}",
+    )
+    return mark in said(*found)
 
 
 def failed_units() -> list[str]:
