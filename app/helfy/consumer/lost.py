@@ -7,7 +7,6 @@ directory, since Kafka drops a group's offsets with their topic, and after a tim
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,7 +159,7 @@ class Copies:
         path = self._path(self.directory, partition)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = path.with_suffix(f".{os.getpid()}")
+            new = path.with_suffix(".new")
             new.write_text(json.dumps({"offset": offset, "metadata": metadata}), encoding="utf-8")
             new.replace(path)
             self.fault = None

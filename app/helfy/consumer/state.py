@@ -79,10 +79,10 @@ class JournalState:
     def look(self) -> None:
         """Call it in every round of the loop."""
         metrics.waiting.set(self._written.waiting)
-        if self._ask is None:
-            return
         late = self._written.late
         metrics.journal_persistent.set(not late)
+        if self._ask is None:
+            return
         if late and self._clock() >= self._say_at:
             self._say_at = self._clock() + JOURNAL_EVERY_SECONDS
             if self._fault is None:
