@@ -28,6 +28,9 @@ import functools
 import importlib
 import itertools
 import json
+import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -88,16 +91,13 @@ class Connect:
         """Start it, with the connectors that it had, and wait until it answers."""
         rewind = [sys.executable, "-I", str(ROLES / "debezium/files/rewind_offsets.py")]
         subprocess.run([*rewind, str(self.offsets)], check=True)
-        command = [
-            *("java", "-Xms64m", f"-Xmx{variables('debezium')['debezium_heap']}"),
-            *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-            f"-Dlog4j2.configurationFile={self._home}/log4j2.properties",
-            *("-cp", f"{jars()}/*", "org.apache.kafka.connect.cli.ConnectStandalone"),
-            str(self._home / "worker.properties"),
-            *(str(each.file) for each in self._connectors),
-        ]
+        command = [*self._command(), *(str(each.file) for each in self._connectors)]
+        # A zone that is not ours: values must stay in UTC all the same.
+        environment = {**os.environ, "TZ": "Asia/Kolkata"}
         with (self._home / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._home)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self._home, env=environment
+            )
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -189,6 +189,13 @@ class Connect:
         ):
             said = said.replace(deployed, str(here))
         return said
+
+    def _command(self) -> list[str]:
+        """Give the unit's command, but for the connector's properties."""
+        unit = self.rendered("kafka-connect.service").replace("\\\n", "")
+        [said] = re.findall(r"^ExecStart=(.*) \S+connector\.properties$", unit, re.MULTILINE)
+        java, *rest = shlex.split(said.replace("/opt/kafka/current/libs", str(jars())))
+        return [java, "-XX:TieredStopAtLevel=1", *rest]  # starts faster
 
     def _unpack(self) -> None:
         [archive] = artifacts("debezium").glob("*.tar.gz")

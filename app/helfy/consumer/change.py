@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 from helfy.consumer.wire import Json, Row
 
 ChangeType = Literal["INSERT", "UPDATE", "DELETE", "TRUNCATE", "DDL", "SNAPSHOT"]
-# Kind of a column's value, by column, by table ("database.table"); all in lower case.
-TypeMap = Mapping[str, Mapping[str, str]]
-NO_TYPES: Final[TypeMap] = {}
 
 
 class UndecodableError(ValueError):

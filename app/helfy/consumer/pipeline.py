@@ -40,7 +40,6 @@ class Pipeline:
         known: Callable[[bytes], bool] = lambda _: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._types = settings.types
         self._redactor = Redactor(settings.redact_columns, settings.secret)
         self._limits = Limits(settings.max_value_bytes, settings.max_line_bytes)
         self._known = known
@@ -67,7 +66,7 @@ class Pipeline:
         return Line(text, identity, None, replayed)
 
     def _line(self, record: Record) -> Line | None:
-        change = decode(record, self._types)
+        change = decode(record)
         if change is None:
             return None
         redacted = self._redactor.redact(change)

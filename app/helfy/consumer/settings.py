@@ -19,8 +19,6 @@ Keys, with their defaults where there is one::
     count = 1                     # at most so many share the partitions; 0: one per core
     [metrics]
     listen = "127.0.0.1:9101"     # where they are served; nowhere without it
-    [types]                       # kinds of columns: see decode/kinds.py
-    "helfy.users".last_login = "datetime6"
 
 The password of whoever logs in is the credential ``kafka_password`` (see ``helfy.credentials``).
 """
@@ -33,7 +31,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from helfy.consumer.change import NO_TYPES, TypeMap
 from helfy.consumer.settings_read import SettingsError, Table
 from helfy.credentials import ConfigError, credential
 from helfy.kafka_consumer import KafkaLogin
@@ -61,7 +58,6 @@ class Settings:
     secret: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workers: int = 1
     metrics_listen: str | None = None
-    types: TypeMap = field(default_factory=lambda: NO_TYPES)
     login: KafkaLogin | None = None
 
 
@@ -89,7 +85,7 @@ def cores() -> int:
 
 
 def _settings(root: Table, password_file: Path | None) -> Settings:
-    root.only("kafka", "journal", "redact", "secret", "workers", "metrics", "types")
+    root.only("kafka", "journal", "redact", "secret", "workers", "metrics")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
     kafka.only("bootstrap_servers", "username", "ca_file", "topic", "group_id")
     journal.only("max_line_bytes", "max_value_bytes")
@@ -110,7 +106,6 @@ def _settings(root: Table, password_file: Path | None) -> Settings:
         secret=root.table("secret").names_by_table(),
         workers=workers.integer("count", 1, 0, MAX_WORKERS) or cores(),
         metrics_listen=metrics.server("listen"),
-        types=root.table("types").kinds_by_table(),
         login=_login(kafka, password_file),
     )
 

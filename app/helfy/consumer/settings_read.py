@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from helfy.config import readable
-from helfy.consumer.decode.kinds import KINDS
 
 _SERVER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):([0-9]{1,5})")
 # What Kafka allows for a topic; a group's name may be more, but need not.
@@ -104,21 +103,6 @@ class Table:
         for key in self._content:
             self._table_name(key)
         return {key.lower(): self.names(key, ()) for key in self._content}
-
-    def kinds_by_table(self) -> dict[str, dict[str, str]]:
-        """Give this whole table as kinds by column by ``database.table``."""
-        kinds: dict[str, dict[str, str]] = {}
-        for key, columns in self._content.items():
-            self._table_name(key)
-            if not isinstance(columns, dict):
-                self._refuse(key, "is no table", f'write it as "{key}".COLUMN = "KIND"')
-            for column, kind in columns.items():
-                if kind not in KINDS:
-                    Table(self._path, f'{self._name}"{key}".', columns)._refuse(
-                        column, "is no kind", f"choose one of {', '.join(KINDS)}"
-                    )
-            kinds[key.lower()] = {column.lower(): kind for column, kind in columns.items()}
-        return kinds
 
     def _table_name(self, key: str) -> None:
         if not _TABLE.fullmatch(key):

@@ -22,7 +22,6 @@ SETTINGS = Settings(
     topic="tidb_changes",
     group_id="helfy-consumer-test",
     secret={"app.users": ("password_hash",), "helfy.users": ("password_hash",)},
-    types={"app.users": {"last_login": "datetime6", "birth": "date"}},
 )
 
 

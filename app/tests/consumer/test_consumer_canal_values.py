@@ -1,7 +1,6 @@
 """How TiCDC's text of each MySQL type stands in a line."""
 
 import base64
-import json
 from decimal import Decimal
 
 import pytest
@@ -45,16 +44,18 @@ from helfy.consumer.wire import Json
         ("datetime", "9999-12-31 23:59:59.999", "9999-12-31T23:59:59.999Z"),
         ("datetime", "0000-00-00 00:00:00", "0000-00-00 00:00:00"),
         ("datetime", "2026-02-30 00:00:00", "2026-02-30 00:00:00"),
+        ("datetime", "0000-02-29 00:00:00", "0000-02-29T00:00:00Z"),
+        ("datetime(3)", "0000-05-00 00:00:00.000", "0000-05-00 00:00:00.000"),
         ("timestamp", "2026-11-23 18:59:53", "2026-11-23T18:59:53Z"),
         ("timestamp(3)", "1970-01-01 00:00:01.000", "1970-01-01T00:00:01.000Z"),
         ("varchar", "2026-11-23 18:59:53", "2026-11-23 18:59:53"),
         ("varchar(64)", "007", "007"),
         ("char", "", ""),
         ("text", "zażółć\n\u2028", "zażółć\n\u2028"),
-        ("json", '{"n": 9007199254740993, "f": 0.5}', {"n": "9007199254740993", "f": 0.5}),
-        ("json", "null", None),
-        ("json", '"text"', "text"),
-        ("vector(3)", "[1,2,3.5]", [1, 2, 3.5]),
+        ("json", '{"n": 9007199254740993, "f": 0.50}', '{"n": 9007199254740993, "f": 0.50}'),
+        ("json", "null", "null"),
+        ("json", '"text"', '"text"'),
+        ("vector(3)", "[1,2,3.5]", "[1,2,3.5]"),
         ("varbinary", "\x00ÿ\x10", "AP8Q"),
         ("binary(2)", "\x80\x9f", "gJ8="),
         ("blob", "", ""),
@@ -135,12 +136,3 @@ def test_property_times_keep_their_moment(moment: object) -> None:
     text = str(moment)
     told = line(column("timestamp(6)", text))["change"]["data"]["c"]
     assert told == text.replace(" ", "T") + "Z"
-
-
-PLAIN = st.text(st.characters(exclude_categories=["Cs"]))
-
-
-@given(st.recursive(st.none() | st.booleans() | PLAIN, lambda inner: st.lists(inner, max_size=3)))
-@settings(max_examples=100, deadline=None)
-def test_property_json_is_that_json(value: object) -> None:
-    assert line(column("json", json.dumps(value)))["change"]["data"]["c"] == value

@@ -35,8 +35,6 @@ columns = ["secret"]
 "Helfy.Users" = ["password_hash"]
 [workers]
 count = 3
-[types]
-"Helfy.Users".Last_Login = "datetime6"
 """
     )
     chosen = load(path)
@@ -47,7 +45,6 @@ count = 3
     assert chosen.redact_columns == ("secret",)
     assert chosen.secret == {"helfy.users": ("password_hash",)}
     assert chosen.workers == 3
-    assert chosen.types == {"helfy.users": {"last_login": "datetime6"}}
 
 
 def test_a_login_to_kafka(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,9 +114,6 @@ def test_a_worker_per_core(path: Path) -> None:
         (KAFKA + "[workers]\ncount = 65", "workers.count = 65 does not do: give a whole number"),
         (KAFKA + "[workers]\ncount = '2'", "workers.count = '2' does not do"),
         (KAFKA + "[workers]\nnumber = 2", "workers.number = 2 is not known"),
-        (KAFKA + "[types]\n'a.b' = 'c'", "types.a.b = 'c' is no table"),
-        (KAFKA + "[types]\n'a.b'.c = 'int'", "types.\"a.b\".c = 'int' is no kind: choose one of"),
-        (KAFKA + "[types]\n'a.b'.c = []", "is no kind: choose one of date"),
     ],
 )
 def test_what_is_refused(

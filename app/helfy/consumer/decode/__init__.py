@@ -5,7 +5,7 @@ A further format is one more module here with what ``Decoder`` says, and its ent
 
 from typing import Final, Protocol
 
-from helfy.consumer.change import NO_TYPES, Change, Record, TypeMap, UndecodableError
+from helfy.consumer.change import Change, Record, UndecodableError
 from helfy.consumer.decode import canal_json, debezium
 from helfy.consumer.wire import Json, NotJsonError, parse
 
@@ -20,7 +20,7 @@ class Decoder(Protocol):
     def recognises(self, value: dict[str, Json]) -> bool:
         """Say whether the value is of this format."""
 
-    def decode(self, record: Record, value: dict[str, Json], types: TypeMap) -> Change | None:
+    def decode(self, record: Record, value: dict[str, Json]) -> Change | None:
         """Read the value; None where it is no change. Raises UndecodableError."""
 
     def told_ms(self, value: dict[str, Json]) -> int | None:
@@ -30,7 +30,7 @@ class Decoder(Protocol):
 DECODERS: Final[tuple[Decoder, ...]] = (canal_json, debezium)
 
 
-def decode(record: Record, types: TypeMap = NO_TYPES) -> Change | None:
+def decode(record: Record) -> Change | None:
     """Read a record.
 
     Gives None for what is no change: tombstones, heartbeats, watermarks, transaction marks, the
@@ -41,7 +41,7 @@ def decode(record: Record, types: TypeMap = NO_TYPES) -> Change | None:
     value = _parse(record.value)
     for decoder in DECODERS:
         if decoder.recognises(value):
-            return decoder.decode(record, value, types)
+            return decoder.decode(record, value)
     raise UndecodableError("no format that is known")
 
 

@@ -19,9 +19,9 @@ moment and reads no rows that were there before.
 
 from typing import Final, NamedTuple, cast
 
-from helfy.consumer.change import Change, ChangeType, Record, TypeMap, UndecodableError
-from helfy.consumer.decode.kinds import since_epoch, utc
+from helfy.consumer.change import Change, ChangeType, Record, UndecodableError
 from helfy.consumer.decode.mysql_values import ColumnType, NotOfTypeError, written
+from helfy.consumer.decode.times import since_epoch, utc
 from helfy.consumer.wire import Json, Row
 from helfy.consumer.wire import text as clean
 
@@ -48,11 +48,8 @@ def recognises(value: dict[str, Json]) -> bool:
     return value.keys() >= _FIELDS
 
 
-def decode(_record: Record, value: dict[str, Json], _types: TypeMap) -> Change | None:
-    """Read a value that ``recognises`` took. Raises UndecodableError.
-
-    The configured kinds of columns are for formats that tell no types, and not asked here.
-    """
+def decode(_record: Record, value: dict[str, Json]) -> Change | None:
+    """Read a value that ``recognises`` took. Raises UndecodableError."""
     kind = value["type"]
     if kind == _WATERMARK:
         return None

@@ -1,5 +1,7 @@
 """Debezium's JSON (MariaDB and MySQL connectors, 3.x), with or without its schema envelope.
 
+The record tells its columns' types, by which ``debezium_values`` writes their values.
+
 What is no change gives None: heartbeats (``{"ts_ms"}``), transaction marks (``{"status",…}``)
 and the schema records of a snapshot, statements that nobody ran.
 
@@ -10,12 +12,11 @@ top-level ``ts_us`` is when the connector read the change, which is no commit. A
 a SNAPSHOT has none. There is no commit timestamp as TiDB has: ``commit_ts`` is None.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
-from helfy.consumer.change import Change, ChangeType, Record, TypeMap, UndecodableError
-from helfy.consumer.decode.debezium_schema import kinds_of, unwrap
-from helfy.consumer.decode.kinds import convert, since_epoch, utc
+from helfy.consumer.change import Change, ChangeType, Record, UndecodableError
+from helfy.consumer.decode.debezium_values import convert, writers
+from helfy.consumer.decode.times import since_epoch, utc
 from helfy.consumer.wire import Json, NotJsonError, Row, parse
 from helfy.consumer.wire import text as clean
 
@@ -29,13 +30,14 @@ _TYPES: Final[dict[str, ChangeType]] = {
 }
 # What a router that joins tables into one topic adds to a key (ByLogicalTableRouter).
 _ROUTER: Final = "__dbz__"
+_ENVELOPE: Final = frozenset({"schema", "payload"})
 _HEARTBEAT: Final = frozenset({"ts_ms", "ts_us", "ts_ns"})
 _TRANSACTION: Final = frozenset({"status", "id", "event_count", "data_collections"})
 
 
 def recognises(value: dict[str, Json]) -> bool:
     """Say whether the value is Debezium's: a change, a schema change, a mark or a heartbeat."""
-    payload = unwrap(value)
+    payload = _unwrap(value)
     return (
         payload is None
         or ("source" in payload and ("op" in payload or "ddl" in payload))
@@ -43,9 +45,9 @@ def recognises(value: dict[str, Json]) -> bool:
     )
 
 
-def decode(record: Record, value: dict[str, Json], types: TypeMap) -> Change | None:
+def decode(record: Record, value: dict[str, Json]) -> Change | None:
     """Read a value that ``recognises`` took. Raises UndecodableError."""
-    payload = unwrap(value)
+    payload = _unwrap(value)
     if payload is None or _is_mark(payload):
         return None
     source = payload.get("source")
@@ -56,7 +58,7 @@ def decode(record: Record, value: dict[str, Json], types: TypeMap) -> Change | N
     kind = payload["op"]
     if not isinstance(kind, str) or kind not in _TYPES:
         raise UndecodableError("debezium: op is not known")
-    return _row(record, _TYPES[kind], payload, source, _Columns(value, types))
+    return _row(record, _TYPES[kind], payload, source)
 
 
 def told_ms(_value: dict[str, Json]) -> int | None:
@@ -70,32 +72,20 @@ def snapshot_place(value: dict[str, Json]) -> str | None:
     "" for what is of no table, such as a CREATE DATABASE: where there is no table yet, a snapshot
     has only such records. Raises UndecodableError.
     """
-    payload = unwrap(value) if recognises(value) else None
+    payload = _unwrap(value) if recognises(value) else None
     source = None if payload is None else payload.get("source")
     if not isinstance(source, dict) or source.get("snapshot") in (None, False, "false"):
         return None
     return (_place(source) or "") if source.get("table") else ""
 
 
-class _Columns:
-    """The kinds of a table's columns: the configuration's, else those of the record's schema."""
-
-    def __init__(self, value: dict[str, Json], types: TypeMap) -> None:
-        self._value = value
-        self._types = types
-
-    def of(self, database: str, table: str) -> Mapping[str, str]:
-        configured = self._types.get(f"{database}.{table}".lower(), {})
-        return {**kinds_of(self._value), **configured} if "schema" in self._value else configured
-
-
-def _row(record: Record, kind: ChangeType, payload: Row, source: Row, columns: _Columns) -> Change:
+def _row(record: Record, kind: ChangeType, payload: Row, source: Row) -> Change:
     database = _text(source, "db")
     table = _text(source, "table")
     if not database or not table:
         raise UndecodableError("debezium: source names no table")
-    kinds = columns.of(database, table)
     key = _key(record.key)
+    by_column = writers(payload, key)
     at, at_ms = (None, None) if kind == "SNAPSHOT" else _committed(source)
     data = {} if kind == "TRUNCATE" else _image(payload, "before" if kind == "DELETE" else "after")
     before = _image(payload, "before") if kind == "UPDATE" else {}
@@ -105,9 +95,9 @@ def _row(record: Record, kind: ChangeType, payload: Row, source: Row, columns: _
         database=database,
         table=table,
         position=_position(source),
-        key=None if key is None or kind == "TRUNCATE" else convert(key, kinds),
-        data=convert(data, kinds),
-        before=convert(before, kinds),
+        key=None if key is None or kind == "TRUNCATE" else convert(key, by_column),
+        data=convert(data, by_column),
+        before=convert(before, by_column),
         committed_at=at,
         committed_ms=at_ms,
         place=_place(source),
@@ -134,6 +124,19 @@ def _ddl(payload: Row, source: Row) -> Change | None:
     )
 
 
+def _unwrap(value: Row) -> Row | None:
+    """Give the payload of an envelope, or the value itself where there is none.
+
+    None is a tombstone in an envelope. Raises UndecodableError for a payload that is no object.
+    """
+    if value.keys() != _ENVELOPE:
+        return value
+    payload = value["payload"]
+    if payload is not None and not isinstance(payload, dict):
+        raise UndecodableError("debezium: payload is not an object")
+    return payload
+
+
 def _is_mark(payload: Row) -> bool:
     names = payload.keys()
     if names and names <= _HEARTBEAT:
@@ -149,7 +152,7 @@ def _key(raw: bytes | None) -> Row | None:
         key = parse(raw.decode("utf-8"))
     except (UnicodeDecodeError, NotJsonError):
         raise UndecodableError("debezium: the key is not JSON") from None
-    columns = unwrap(key) if isinstance(key, dict) else key
+    columns = _unwrap(key) if isinstance(key, dict) else key
     if columns is None:
         return None
     if not isinstance(columns, dict):

@@ -7,11 +7,11 @@ TiCDC hands every value on as text, or as null. By type, text becomes
 - ``float``, ``double``: a number; ``decimal``: the text as it is
 - ``datetime``, ``timestamp``: RFC 3339 in UTC with the digits of a second that the text has;
   ``date`` and ``time``: the text as it is (``2026-11-23``, ``-101:02:03.5``)
-- ``json``, ``vector``: that JSON
+- ``json``: its text as it is, in which no number is rounded and no key is dropped
 - ``binary``, ``varbinary``, all ``blob``: base64 of the bytes, which the text holds as Latin-1
 - ``enum``, ``set``: their number, as which TiCDC sends them; their names where the type lists them
   (``content-compatible``)
-- text of all kinds, and types that are not known: the text as it is
+- text of all kinds, ``vector``, and types that are not known: the text as it is
 
 TiCDC writes a TIMESTAMP in the zone that it runs in and a DATETIME without any. Both are read as
 UTC: the cluster is deployed with TiCDC's zone and the servers' ``time_zone`` set to it.
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from helfy.consumer.wire import Json, NotJsonError, parse, portable
+from helfy.consumer.wire import Json, portable
 
 _BASE: Final = re.compile(r"\s*([a-z]+)", re.IGNORECASE)
 _MEMBER: Final = re.compile(r"'((?:[^']|'')*)'")
@@ -80,18 +80,13 @@ def _moment(text: str, _column: ColumnType) -> Json:
     match = _MOMENT.fullmatch(text)
     if match is None:
         return text
+    # Python's calendar begins in the year 1; the year 0 is a leap year.
+    day = match[1].replace("0000-", "2000-", 1)
     try:
-        datetime.fromisoformat(f"{match[1]}T{match[2]}")
+        datetime.fromisoformat(f"{day}T{match[2]}")
     except ValueError:
         return text  # 0000-00-00, which the calendar does not have
     return f"{match[1]}T{match[2]}{match[3] or ''}Z"
-
-
-def _json(text: str, _column: ColumnType) -> Json:
-    try:
-        return parse(text)
-    except NotJsonError:
-        return text
 
 
 def _binary(text: str, _column: ColumnType) -> Json:
@@ -124,7 +119,6 @@ _WRITERS: Final[dict[str, Callable[[str, ColumnType], Json]]] = {
     ),
     **dict.fromkeys(("float", "double", "real"), _float),
     **dict.fromkeys(("datetime", "timestamp"), _moment),
-    **dict.fromkeys(("json", "vector"), _json),
     **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), _binary),
     "enum": _enum,
     "set": _set,
