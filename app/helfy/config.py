@@ -9,16 +9,26 @@ directory of one file each (systemd's ``LoadCredential=``). Both fail by
 A secret's value is never part of an error.
 """
 
+import configparser
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from helfy.credentials import CREDENTIALS_VARIABLE, ConfigError, credential
 
-__all__ = ["CREDENTIALS_VARIABLE", "ConfigError", "Section", "credential", "load", "readable"]
+__all__ = [
+    "CREDENTIALS_VARIABLE",
+    "ConfigError",
+    "Login",
+    "Section",
+    "credential",
+    "load",
+    "login",
+    "readable",
+]
 
 _LONGEST_VALUE = 80
 
@@ -29,6 +39,34 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
+
+
+class Login(NamedTuple):
+    """An account with its password."""
+
+    user: str
+    password: SecretStr
+
+
+def login(name: str, file: Path | None = None) -> Login:
+    """Return the account and password in an option file of MySQL's clients; see ``credential``.
+
+    The file has both, so that they change together: ``[client]``, ``user=…``, ``password=…``.
+
+    Raises:
+        ConfigError: as ``credential``; or the file has no such section or keys.
+    """
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(credential(name, file))
+        section = parser["client"]
+        return Login(section["user"], SecretStr(section["password"]))
+    except (configparser.Error, KeyError):
+        # The parser's text would quote the line.
+        raise ConfigError(
+            f"{file or f'${CREDENTIALS_VARIABLE}/{name}'}: is no option file of MySQL's clients; "
+            f"write [client], user=ACCOUNT and password=SECRET, each on a line of its own"
+        ) from None
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from helfy.config import Section, readable
+from helfy.config import Login, Section, readable
 
 # A refused connection costs nothing. A database gone silent costs a request at most the ping
 # of a pooled connection and then a new connection that is not made, or made and not greeted
@@ -21,6 +21,8 @@ from helfy.config import Section, readable
 # after one second.
 CONNECT_SECONDS = 1.25
 READ_SECONDS = 2.0
+# A lock that somebody else holds is told from a database gone silent: it is given up first.
+LOCK_SECONDS = 1
 POOL_SECONDS = 1.0
 # Below the eight hours after which MariaDB and TiDB drop idle connections, and short
 # enough that connections spread anew over the TiDB servers after one has been away.
@@ -32,14 +34,16 @@ SQL_MODE = (
 )
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
-"""What SQLAlchemy raises when the database is away, overloaded or refuses the account."""
+"""What SQLAlchemy raises when the database is unavailable, overloaded or rejects the account, and
+also when another transaction is in the way: ask ``is_conflict`` first."""
 
 
 # What a transaction meets that lost to another one, and may be run again: MariaDB's deadlock and
-# changed record; TiDB's write conflict, retryable error, commit that must be tried again, and
-# schema changed meanwhile.
-_CONFLICTS = frozenset({1213, 1020, 9007, 8002, 8022, 8028})
-_LOCK_TIMEOUT = 1205
+# changed record; TiDB's write conflicts (at TiKV and in one TiDB), retryable error, commit that
+# must be tried again, and schema changed meanwhile.
+_CONFLICTS = frozenset({1213, 1020, 9007, 8005, 8002, 8022, 8028})
+# What it has waited for in vain: a lock of a row or a table, or TiDB for one to be resolved.
+_LOCKED = frozenset({1205, 9004})
 _TRIES = 5
 _PAUSE_SECONDS = 0.02
 
@@ -52,7 +56,6 @@ class Database(Section):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 3306
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] = "helfy"
-    user: Annotated[str, Field(min_length=1, max_length=32)]
     ca_file: Annotated[str, AfterValidator(readable)] | None = None
     """Certificates to trust, in PEM form: with it, TLS to a server of this name, or nothing."""
 
@@ -66,21 +69,29 @@ class PooledDatabase(Database):
 
 def connect(
     settings: Database,
-    password: SecretStr,
+    login: Login,
     *,
     pool_size: int = 1,
     read_seconds: float = READ_SECONDS,
+    lock_seconds: int = LOCK_SECONDS,
 ) -> Engine:
     """Return an engine whose connections are in UTC, strict and utf8mb4; connects lazily.
 
-    ``read_seconds`` bounds the wait for one answer of the database.
+    ``read_seconds`` bounds the wait for one answer of the database, ``lock_seconds`` that for a
+    lock of a row or a table which another transaction holds.
     """
+    session = {
+        "time_zone": "'+00:00'",
+        "sql_mode": f"'{SQL_MODE}'",
+        "innodb_lock_wait_timeout": lock_seconds,
+        "lock_wait_timeout": lock_seconds,
+    }
     arguments: dict[str, Any] = {
         "charset": "utf8mb4",
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": read_seconds,
         "write_timeout": read_seconds,
-        "init_command": f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}'",
+        "init_command": "SET " + ", ".join(f"{name} = {value}" for name, value in session.items()),
     }
     if settings.ca_file is not None:
         arguments |= {"ssl_ca": settings.ca_file, "ssl_verify_cert": True}
@@ -88,8 +99,8 @@ def connect(
     return create_engine(
         URL.create(
             "mysql+pymysql",
-            username=settings.user,
-            password=password.get_secret_value(),
+            username=login.user,
+            password=login.password.get_secret_value(),
             host=settings.host,
             port=settings.port,
             database=settings.name,
@@ -124,10 +135,9 @@ def transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
             time.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311  # no secret is made of it
 
 
-def gave_way(error: DBAPIError) -> bool:
-    """Whether work was given up for another transaction's sake: the database itself is well."""
-    code = error_code(error)
-    return code in _CONFLICTS or code == _LOCK_TIMEOUT
+def is_conflict(error: BaseException) -> bool:
+    """Whether another transaction was in the way: the database itself is available."""
+    return isinstance(error, DBAPIError) and error_code(error) in _CONFLICTS | _LOCKED
 
 
 def error_code(error: BaseException) -> int | None:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, and_, insert, select, update
 from sqlalchemy.dialects.mysql import insert as upsert
+from sqlalchemy.exc import DBAPIError
 
 from helfy.accounts import normalise
-from helfy.database import transaction
+from helfy.database import is_conflict, transaction
 from helfy.passwords import Hasher
 from helfy.schema import login_addresses, sessions, users
 from helfy.sessions import Rules
@@ -79,6 +80,7 @@ class Logins:
         Raises:
             RefusedError: unknown, disabled, or a wrong password.
             ThrottledError: too many tries; the password was not looked at.
+            DBAPIError: see ``helfy.database.is_conflict``.
         """
         name = normalise(attempt.name)
         account = self._find(name, attempt.ip)
@@ -114,7 +116,13 @@ class Logins:
             _store(connection, opened, attempt, now)
             forgive(connection, buckets)
 
-        transaction(self.engine, work)
+        try:
+            transaction(self.engine, work)
+        except DBAPIError as error:
+            if is_conflict(error):
+                # The password was right: whoever tries again is not throttled for it.
+                transaction(self.engine, lambda connection: forgive(connection, buckets))
+            raise
         return opened
 
     def _find(self, name: str, ip: str | None) -> Account | None:

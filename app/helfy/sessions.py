@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError
 
-from helfy.database import gave_way, transaction
+from helfy.database import is_conflict, transaction
 from helfy.schema import session_activity, sessions, users
 from helfy.tokens import fingerprint
 
@@ -129,7 +129,7 @@ def find(engine: Engine, session_id: str, rules: Rules) -> ActiveSession | None:
                 connection.commit()
             except DBAPIError as error:
                 connection.rollback()
-                if not gave_way(error):
+                if not is_conflict(error):
                     raise
     return found
 

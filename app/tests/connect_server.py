@@ -46,8 +46,10 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 from kafka.admin import ACLOperation, ResourceType  # type: ignore[import-untyped]
 from kafka_server import ADMIN, ROLES, Kafka, artifacts, free_port, jars
-from mariadb_server import MariaDB
+from mariadb_server import MariaDB, option_file
+from pydantic import SecretStr
 
+from helfy.config import Login
 from helfy.consumer.change import Record
 from helfy.kafka_consumer import KafkaLogin, security
 
@@ -80,9 +82,10 @@ class Connect:
         self.offsets = home / "offsets"
         self.kafka = _kafka(home / "kafka")
         self.mariadb = _mariadb(home / "mariadb")
-        for name in ("database_password", "kafka_password"):
-            (home / "credentials").mkdir(exist_ok=True)
-            (home / "credentials" / name).write_text(PASSWORD)
+        (home / "credentials").mkdir()
+        login = Login("helfy_capture", SecretStr(PASSWORD))
+        (home / "credentials/database_login").write_text(option_file(login))
+        (home / "credentials/kafka_password").write_text(PASSWORD)
         self._unpack()
         for name in _WORKER_FILES:
             (home / name).write_text(self.rendered(name))

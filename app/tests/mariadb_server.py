@@ -12,10 +12,22 @@ from pathlib import Path
 
 import pymysql
 import pytest
+from pydantic import SecretStr
+
+from helfy.config import Login
 
 PACKAGE = "mariadb-server-core"
 API_PASSWORD = "api-pw-4tests"
 MIGRATE_PASSWORD = "migrate-pw-4tests"
+API_LOGIN = Login("helfy_api", SecretStr(API_PASSWORD))
+MIGRATE_LOGIN = Login("helfy_migrate", SecretStr(MIGRATE_PASSWORD))
+
+
+def option_file(login: Login) -> str:
+    """Return an option file of MySQL's clients, as a credential has it."""
+    return f"[client]\nuser={login.user}\npassword={login.password.get_secret_value()}\n"
+
+
 _START_SECONDS = 30
 _SYSTEM_TABLES = (
     "mysql_system_tables.sql",
@@ -185,3 +197,12 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def migrate_options(home: Path, mariadb: "MariaDB", database: str) -> list[str]:
+    """Write what ``helfy-migrate`` reads and return its options."""
+    (home / "login").write_text(option_file(MIGRATE_LOGIN))
+    (home / "migrate.toml").write_text(
+        f'[database]\nhost = "{mariadb.host}"\nport = {mariadb.port}\nname = "{database}"\n'
+    )
+    return ["--config", str(home / "migrate.toml"), "--login-file", str(home / "login")]

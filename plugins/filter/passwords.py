@@ -1,15 +1,39 @@
-"""What stands beside a secret in the folder of the secrets while it is rotated, and after."""
+"""What the folder of the secrets holds beside them: accounts in use, former and next keys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+ACCOUNTS_FILE = "database_accounts.json"
 
 
-def passwords_before(folder: str, names: Sequence[str]) -> dict[str, str]:
-    """The passwords that are replaced but not forgotten yet, by name; others are left out."""
-    return {name: text for name in names if (text := _text(folder, f"{name}.before"))}
+def accounts_in_use(folder: str, names: Sequence[str]) -> dict[str, str]:
+    """Return the database account that is in use, by secret: helfy_api or helfy_api_2."""
+    kept = _accounts(folder)
+    return {name: kept.get(name, {}).get("in_use") or _first(name) for name in names}
+
+
+def accounts_retiring(folder: str, names: Sequence[str]) -> list[str]:
+    """Return the accounts that a rotation which has not ended takes out of use."""
+    kept = _accounts(folder)
+    return [kept[name]["retiring"] for name in names if kept.get(name, {}).get("retiring")]
+
+
+def accounts_idle(folder: str, names: Sequence[str]) -> list[str]:
+    """Return the accounts that nobody uses: of each pair one, unless it is retiring still."""
+    kept = _accounts(folder)
+    return [
+        twin_account(account)
+        for name, account in accounts_in_use(folder, names).items()
+        if not kept.get(name, {}).get("retiring")
+    ]
+
+
+def twin_account(account: str) -> str:
+    """Return the other account of a pair: helfy_api_2 for helfy_api, and the reverse."""
+    return account.removesuffix("_2") if account.endswith("_2") else f"{account}_2"
 
 
 def keys_with_others(key: str, folder: str, name: str) -> list[str]:
@@ -20,29 +44,13 @@ def keys_with_others(key: str, folder: str, name: str) -> list[str]:
     )
 
 
-def with_passwords(
-    accounts: Iterable[Mapping[str, Any]], former: Mapping[str, str]
-) -> list[dict[str, object]]:
-    """Accounts of the database at each of their addresses, with the passwords accepted.
-
-    The current one is the first.
-    """
-    return [
-        {
-            "name": account["name"],
-            "host": host,
-            "passwords": [
-                each for each in (account["password"], former.get(account["secret"])) if each
-            ],
-        }
-        for account in accounts
-        for host in account["addresses"]
-    ]
+def _first(name: str) -> str:
+    return f"helfy_{name.removeprefix('database_')}"
 
 
-def accounts_at(accounts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Accounts of the database at each of their addresses, as its client prints them in columns."""
-    return [f"{each['name']}\t{host}" for each in accounts for host in each["addresses"]]
+def _accounts(folder: str) -> Mapping[str, Mapping[str, str]]:
+    kept: Mapping[str, Mapping[str, str]] = json.loads(_text(folder, ACCOUNTS_FILE) or "{}")
+    return kept
 
 
 def _text(folder: str, name: str) -> str:
@@ -56,8 +64,9 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., object]]:
         """The filters by name."""
         return {
-            "accounts_at": accounts_at,
+            "accounts_idle": accounts_idle,
+            "accounts_in_use": accounts_in_use,
+            "accounts_retiring": accounts_retiring,
             "keys_with_others": keys_with_others,
-            "passwords_before": passwords_before,
-            "with_passwords": with_passwords,
+            "twin_account": twin_account,
         }

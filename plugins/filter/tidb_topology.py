@@ -93,11 +93,6 @@ def _alike(value: object, usual: object) -> bool:
     return isinstance(value, type(usual)) and not isinstance(value, bool)
 
 
-def tidb_account(pair: Sequence[Any]) -> Json:
-    """An account (name, password, privileges) and an address, put together."""
-    return dict(pair[1]) | {"host": pair[0]}
-
-
 def tidb_share(host: Mapping[str, Any], role: str) -> int:
     """MB of memory of a role on a host (groups, memory_mb)."""
     return tidb_memory(host["groups"], int(host["memory_mb"]))[role]
@@ -176,7 +171,6 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., object]]:
         """The filters by name."""
         return {
-            "tidb_account": tidb_account,
             "tidb_memory": tidb_memory,
             "tidb_setting_faults": tidb_setting_faults,
             "tidb_share": tidb_share,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import string
@@ -17,6 +18,9 @@ description:
   - A password NAME is replaced by a new one, and the old one is kept as NAME.before until it is
     forgotten. One that has been replaced and not been forgotten yet is left as it is, so that a run
     that was cut off can be run again.
+  - A database account is one of a pair (helfy_api, helfy_api_2) with a password each (database_api,
+    database_api_2). The idle one gets a new password and is in use from then on; the other one is
+    retiring until the run has ended (database_accounts.json).
   - A key that signs is first known to all (NAME.next), then it signs, and the one before is kept in
     NAME.before, with the time, for as long as something that it signed may be valid.
   - No secret is an argument or part of the answer.
@@ -26,10 +30,11 @@ options:
   step:
     type: str
     required: true
-    choices: [replace, forget, announce, promote]
+    choices: [replace, forget, announce, promote, switch, retire]
     description: >-
       replace and forget are for passwords. announce makes the next key and drops those that signed
-      their last one more than keep_seconds ago; promote lets the next one sign.
+      their last one more than keep_seconds ago; promote lets the next one sign. switch takes the
+      other account of a pair into use, retire ends that.
   keep_seconds: {type: int, default: 0, description: How long what a key signed may be valid.}
 """
 
@@ -41,6 +46,8 @@ class Secret:
     """One secret of the folder. Each file is whole on disk before the next is touched."""
 
     def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.accounts = folder / "database_accounts.json"
         self.now = folder / name
         self.next = folder / f"{name}.next"
         self.before = folder / f"{name}.before"
@@ -81,6 +88,37 @@ class Secret:
         self._write_retired({read(self.now): int(time.time())} | self.retired())
         self.next.replace(self.now)
         return f"{self.now.name}: the new one signs"
+
+    def switch(self) -> str:
+        """Take the other account into use, with a new password, unless a run before this did."""
+        kept = self._pair()
+        if kept["retiring"]:
+            return ""
+        old = kept["in_use"]
+        new = old[: -len("_2")] if old.endswith("_2") else f"{old}_2"
+        write(self.now.with_name(f"database{new[len('helfy') :]}"), made(PASSWORD_CHARS))
+        self._write_pair(new, old)
+        return f"{self.name}: {new} takes over from {old}"
+
+    def retire(self) -> str:
+        """Note that nobody uses the account before any more."""
+        kept = self._pair()
+        # Of an earlier release's rotation, whose account had two passwords.
+        self.before.unlink(missing_ok=True)
+        if not kept["retiring"]:
+            return ""
+        self._write_pair(kept["in_use"], "")
+        return f"{self.name}: {kept['retiring']} is locked"
+
+    def _pair(self) -> dict[str, str]:
+        known = json.loads(read(self.accounts) or "{}").get(self.name, {})
+        first = f"helfy{self.name[len('database') :]}"
+        return {"in_use": known.get("in_use", first), "retiring": known.get("retiring", "")}
+
+    def _write_pair(self, in_use: str, retiring: str) -> None:
+        kept = json.loads(read(self.accounts) or "{}")
+        kept[self.name] = {"in_use": in_use, "retiring": retiring}
+        write(self.accounts, json.dumps(kept, indent=1, sort_keys=True))
 
     def retired(self) -> dict[str, int]:
         """Give the keys that signed before, with the time when they ceased, newest first."""
@@ -125,7 +163,7 @@ def main() -> None:
             "step": {
                 "type": "str",
                 "required": True,
-                "choices": ["replace", "forget", "announce", "promote"],
+                "choices": ["replace", "forget", "announce", "promote", "switch", "retire"],
             },
             "keep_seconds": {"type": "int", "default": 0},
         },
@@ -145,7 +183,7 @@ def main() -> None:
                 said.append(getattr(secret, given["step"])())
         except (OSError, ValueError) as error:
             # An error of the second kind would quote the line.
-            why = error if isinstance(error, OSError) else "a line is not a time and a key"
+            why = error if isinstance(error, OSError) else "a file beside it is not what it was"
             module.fail_json(msg=f"{secret.now} cannot be rotated: {why}")
     said = [each for each in said if each]
     module.exit_json(changed=bool(said), said=said)

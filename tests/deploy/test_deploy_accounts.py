@@ -7,7 +7,7 @@ from plays import play
 
 pytestmark = pytest.mark.long
 
-DROPPED = "mariadb : Drop the accounts that are for addresses which nobody asks from"
+DROPPED = "mariadb : Demand TLS, drop accounts for other addresses and lock the idle ones"
 FORMER = "192.0.2.77"
 CHANGED = "$2b$04$" + "HelfyTestHash" + "." * 40
 

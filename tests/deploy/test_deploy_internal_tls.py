@@ -71,8 +71,8 @@ def database_says(machine: Machine, options: str) -> str:
     """Ask the database as the API, by TCP; give its answer or its words of refusal."""
     host, port = machine.vars["database_host"], machine.vars["database_port"]
     done = machine.attempt(
-        "MYSQL_PWD=$(cat /etc/helfy/credentials/database_api) "
-        f"mariadb --protocol=tcp -h {host} -P {port} -u helfy_api {options} --batch -N "
+        "mariadb --defaults-extra-file=/etc/helfy/credentials/database_api "
+        f"--protocol=tcp -h {host} -P {port} {options} --batch -N "
         "-e \"SHOW STATUS LIKE 'Ssl_cipher'\""
     )
     return done.stdout + done.stderr

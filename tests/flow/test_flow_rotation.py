@@ -1,10 +1,13 @@
 """New secrets under load: no request fails, no session ends, the old secrets open nothing."""
 
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +26,12 @@ Loaded = Callable[..., AbstractContextManager[object]]
 # What starts anew needs a share of the cores: logins would take all of them.
 GENTLE: Final[dict[str, Any]] = {"threads": 2, "pause": 0.1}
 
+ACCOUNTS: Final = ("database_api", "database_capture", "database_migrate")
 PASSWORDS: Final = (
-    *("database_api", "database_capture", "database_migrate"),
     *("kafka_admin", "kafka_capture", "kafka_consumer", "kafka_controller", "kafka_feed"),
 )
+# Requests at once, to each process more than it has connections to the database by then.
+AT_ONCE: Final = 24
 # Logs in to the database and to Kafka with passwords that are given, and says which come in.
 TRY: Final = r"""
 import json, sys
@@ -36,8 +41,8 @@ ends = {}
 for name, password in given["passwords"].items():
     kind, _, account = name.partition("_")
     try:
-        if kind == "database":
-            pymysql.connect(host=given["host"], port=given["port"], user="helfy_" + account,
+        if kind == "helfy":
+            pymysql.connect(host=given["host"], port=given["port"], user=name,
                             password=password).close()
         elif account != "controller":
             kafka.KafkaConsumer(
@@ -59,13 +64,28 @@ def secrets(machine: Machine) -> dict[str, str]:
     return {path.name: path.read_text().strip() for path in folder.iterdir() if path.is_file()}
 
 
-def ends(machine: Machine, passwords: dict[str, str]) -> dict[str, str]:
+def accounts(texts: dict[str, str]) -> dict[str, str]:
+    """Give the database account in use for each secret, out of what ``secrets`` gave."""
+    known = json.loads(texts.get("database_accounts.json", "{}"))
+    firsts = {name: name.replace("database", "helfy") for name in ACCOUNTS}
+    return firsts | {name: known[name]["in_use"] for name in ACCOUNTS if name in known}
+
+
+def passwords(texts: dict[str, str]) -> dict[str, str]:
+    """Give the passwords in use: the database's by account, Kafka's by secret."""
+    in_use = accounts(texts).values()
+    return {name: texts[name] for name in PASSWORDS} | {
+        account: texts[account.replace("helfy", "database")] for account in in_use
+    }
+
+
+def ends(machine: Machine, logins: dict[str, str]) -> dict[str, str]:
     """Give how a login with each of the passwords ends, on the machine itself."""
     given = {
         "host": machine.vars["database_host"],
         "port": machine.vars["database_port"],
         "servers": machine.vars["kafka_bootstrap_servers"],
-        "passwords": {name: passwords[name] for name in PASSWORDS},
+        "passwords": logins,
     }
     found: dict[str, str] = machine.python(TRY, given, seconds=180)
     return found
@@ -103,6 +123,39 @@ def asks(http: requests.Session, url: str, login: Callable[[], requests.Response
     return Asks(http, url, login)
 
 
+@contextmanager
+def new_connections(
+    asks: Asks, database: Machine, token: str
+) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Have each process of the API connect to the database anew all the time.
+
+    Its idle connections end after a second, and every other second it needs more than it has. Gives
+    a function for how many requests were answered with 200, and how many connections were made.
+    """
+    init = "SET GLOBAL init_connect = '%s'"
+    short = "SET wait_timeout = IF(LEFT(CURRENT_USER(), 9) = ''helfy_api'', 1, @@wait_timeout)"
+    count = "SHOW GLOBAL STATUS LIKE 'Connections'"
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while not stop.wait(2):
+                statuses.extend(pool.map(asks.profile, [token] * AT_ONCE))
+
+    database.sql(init % short)
+    [[_, before]] = database.sql(count)
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield lambda: (statuses.count(200), int(database.sql(count)[0][1]) - int(before))
+    finally:
+        stop.set()
+        thread.join()
+        database.sql(init % "")
+    assert [status for status in statuses if status != 200] == []
+
+
 def rotate(*arguments: str) -> Play:
     """Rotate, to the end."""
     ended = play("rotate-secrets", *arguments)
@@ -119,10 +172,12 @@ def check_new(machine: Machine, old: dict[str, str]) -> dict[str, str]:
     """See that each secret is new, the new ones open and the old ones do not; give the new ones."""
     new = secrets(machine)
     assert [name for name in (*PASSWORDS, "token_key") if new[name] == old[name]] == []
+    before, now = accounts(old), accounts(new)
+    assert not set(before.values()) & set(now.values()), "the other of each pair"
     assert not [name for name in new if name.endswith((".next", ".new"))]
     assert [name for name in new if name.endswith(".before")] == ["token_key.before"]
-    assert set(ends(machine, new).values()) == {"let in"}
-    refused = ends(machine, old)
+    assert set(ends(machine, passwords(new)).values()) == {"let in"}
+    refused = ends(machine, passwords(old))
     assert "let in" not in refused.values(), refused
     return new
 
@@ -134,9 +189,16 @@ def test_all_are_rotated_without_a_failed_request_or_an_ended_session(
     token = asks.login()
     assert signed_by(token, old["token_key"])
     name = stream.person("rotation")
-    with loaded(**GENTLE):
+    with (
+        loaded(**GENTLE),
+        new_connections(asks, stream.database, token) as counted,
+    ):
         stream.database.sql(insert_user(name))
         run = rotate()
+        answered, connections = counted()
+        assert answered > 10 * AT_ONCE
+        # More than the pools hold: each process opened them again and again.
+        assert connections > 5 * AT_ONCE
         stream.database.sql(
             f"UPDATE users SET email = 'b-{name}@example.com' WHERE username = '{name}'"
         )
@@ -145,9 +207,11 @@ def test_all_are_rotated_without_a_failed_request_or_an_ended_session(
     later = asks.login()
     assert signed_by(later, new["token_key"])
     assert asks.profile(later) == 200
-    for each in (*PASSWORDS, "token_key"):
+    for each in (*ACCOUNTS, *PASSWORDS, "token_key"):
         assert f"{each}: " in run.output
-    assert told(run, {**old, **new} | {"kafka_cluster_id": "nothing to hide"}) == []
+    public = {"kafka_cluster_id", "database_accounts.json"}
+    for texts in (old, new):
+        assert told(run, {name: texts[name] for name in texts if name not in public}) == []
     # Change capture and the consumer went on, each change has its line.
     assert types(once_each(stream.of(name, 90))) == ["INSERT", "UPDATE"]
 
@@ -190,11 +254,18 @@ def test_one_that_is_cut_off_is_run_again(
         heading = "RUNNING HANDLER" if "Restart" in task else "TASK"
         play_until(f"{heading} [{task}", kill, "rotate-secrets")
         halfway = secrets(api_machine)
-        assert halfway["database_api.before"] == old["database_api"]
+        pairs = json.loads(halfway["database_accounts.json"]).values()
+        assert {pair["retiring"] for pair in pairs} == set(accounts(old).values())
+        # A deployment in between leaves both of each pair as they are.
+        if "consumer" in task:
+            assert play("site", "--tags", "mariadb,helfy_api").code == 0
+            assert set(ends(api_machine, passwords(old) | passwords(halfway)).values()) == {
+                "let in"
+            }
         rotate()
         assert asks.profile(token) == 200
     new = check_new(api_machine, old)
-    assert {name: new[name] for name in PASSWORDS} == {name: halfway[name] for name in PASSWORDS}
+    assert passwords(new) == passwords(halfway)
 
 
 @pytest.mark.long

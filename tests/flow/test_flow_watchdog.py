@@ -61,14 +61,14 @@ def test_a_task_that_failed_runs_again_and_nothing_is_lost(
     users = [
         row[0]
         for row in database.sql(
-            "SELECT CONCAT(User, '@', QUOTE(Host)) FROM mysql.user WHERE User = 'helfy_capture'"
+            "SELECT CONCAT(User, '@', QUOTE(Host)) FROM mysql.user WHERE User LIKE 'helfy_capture%'"
         )
     ]
     name = stream.person("failed")
     database.sql("; ".join(f"REVOKE {right} FROM {user}" for user in users))
     try:
         for [process] in database.sql(
-            "SELECT id FROM information_schema.processlist WHERE user = 'helfy_capture'"
+            "SELECT id FROM information_schema.processlist WHERE user LIKE 'helfy_capture%'"
         ):
             database.sql(f"KILL {process}")
         insert_and_delete(stream, name)

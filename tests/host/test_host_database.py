@@ -45,9 +45,10 @@ TRY: Final = r"""
 import json, sys, pymysql
 given = json.load(sys.stdin)
 try:
-    password = open(given["password_file"]).read() if given["password_file"] else ""
-    link = pymysql.connect(host=given["host"], port=given["port"], user=given["user"],
-                           password=password, database=given["database"], autocommit=False)
+    how = "read_default_file" if given["login"].startswith("/") else "user"
+    login = {how: given["login"]}
+    link = pymysql.connect(host=given["host"], port=given["port"], **login,
+                           database=given["database"], autocommit=False)
 except pymysql.MySQLError as error:
     print(json.dumps({"login": error.args[0]}))
     sys.exit()
@@ -66,14 +67,16 @@ print(json.dumps(codes))
 """
 
 
-def attempts(machine: Machine, user: str, password_file: str, statements: list[str]) -> Any:
-    """Run statements over TCP, each rolled back, and give each one's error number, 0 for none."""
+def attempts(machine: Machine, login: str, statements: list[str]) -> Any:
+    """Run statements over TCP, each rolled back, and give each one's error number, 0 for none.
+
+    login: an option file with account and password, or an account without one.
+    """
     given = {
         "host": machine.vars["database_host"],
         "port": machine.vars["database_port"],
         "database": machine.vars["database_name"],
-        "user": user,
-        "password_file": password_file,
+        "login": login,
         "statements": statements,
     }
     return machine.python(TRY, given)
@@ -85,23 +88,23 @@ def check(codes: dict[str, int], allowed: list[str], denied: list[str]) -> None:
     assert {it: codes[it] for it in denied if codes[it] not in DENIED} == {}
 
 
-@pytest.mark.parametrize("user", ["helfy_api", "helfy_migrate", "root", ""])
+@pytest.mark.parametrize("user", ["helfy_api", "helfy_api_2", "helfy_migrate", "root", ""])
 def test_nobody_gets_in_without_a_password(api_machine: Machine, user: str) -> None:
-    assert attempts(api_machine, user, "", [])["login"] in DENIED | {1698}
+    assert attempts(api_machine, user, [])["login"] in DENIED | {1698}
 
 
 def test_the_api_reads_and_writes_rows_and_no_more(api_machine: Machine) -> None:
     denied = [*REFUSED_TO_ALL, *SCHEMA_CHANGES, *BINLOG]
-    password_file = "/etc/helfy/credentials/database_api"
-    codes = attempts(api_machine, "helfy_api", password_file, [*READS, *WRITES, *denied])
+    login = "/etc/helfy/credentials/database_api"
+    codes = attempts(api_machine, login, [*READS, *WRITES, *denied])
     check(codes, [*READS, *WRITES], denied)
 
 
 def test_migrations_change_tables_and_no_more(api_machine: Machine) -> None:
     # What changes tables cannot be rolled back, so it is not tried here: the deployment did.
     denied = [*REFUSED_TO_ALL, *BINLOG, SCHEMA_CHANGES[-1], SCHEMA_CHANGES[-2]]
-    password_file = "/etc/helfy/credentials/database_migrate"
-    codes = attempts(api_machine, "helfy_migrate", password_file, [*READS, *WRITES, *denied])
+    login = "/etc/helfy/credentials/database_migrate"
+    codes = attempts(api_machine, login, [*READS, *WRITES, *denied])
     check(codes, [*READS, *WRITES], denied)
 
 
@@ -109,8 +112,8 @@ def test_change_capture_writes_its_state_alone(capture_machine: Machine) -> None
     announced = "INSERT INTO record_gaps (cause, source_id, detail) VALUES ('a', 'b', 'c')"
     denied = [*REFUSED_TO_ALL, *SCHEMA_CHANGES, *WRITES, announced, "DELETE FROM capture_state"]
     allowed = [*READS, *REPORTS, "SHOW BINARY LOGS", "SHOW MASTER STATUS"]
-    password_file = "/etc/kafka-connect/database_password"
-    codes = attempts(capture_machine, "helfy_capture", password_file, [*allowed, *denied])
+    login = "/etc/kafka-connect/database_login"
+    codes = attempts(capture_machine, login, [*allowed, *denied])
     check(codes, allowed, denied)
 
 

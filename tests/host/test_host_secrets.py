@@ -46,7 +46,8 @@ def test_configuration_is_not_for_everybody(machine: Machine) -> None:
 
 def test_credentials_are_roots_alone(machine: Machine) -> None:
     listing = machine.run(
-        "find /etc/helfy/credentials /etc/kafka/credentials /etc/kafka-connect/*_password -type f"
+        "find /etc/helfy/credentials /etc/kafka/credentials /etc/kafka-connect/*_password"
+        " /etc/kafka-connect/*_login -type f"
         " -printf '%m %u %g %p\\n' 2>/dev/null || true"
     )
     if not listing:

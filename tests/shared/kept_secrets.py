@@ -12,8 +12,11 @@ def kept_secrets(machine: Machine) -> dict[str, str]:
         # Former keys have a line each, a time before the key.
         f"{file.name} {number}" if number else file.name: line.split()[-1]
         for file in folder.rglob("*")
-        # Kafka calls the one an id and shows it to everybody; certificates are for everybody.
-        if file.is_file() and file.name != "kafka_cluster_id" and file.suffix != ".pem"
+        # Kafka calls the one an id and shows it to everybody; certificates are for everybody, and
+        # what accounts are in use is no secret.
+        if file.is_file()
+        and file.name != "kafka_cluster_id"
+        and file.suffix not in {".pem", ".json"}
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines())
         if not line.startswith("-----")
     }

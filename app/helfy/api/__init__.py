@@ -83,7 +83,7 @@ def create_app(
 
 def _services(settings: Settings, engine: Engine | None, stream: StreamReader | None) -> Services:
     pool = settings.database.pool_size
-    engine = engine or connect(settings.database, settings.database_password, pool_size=pool)
+    engine = engine or connect(settings.database, settings.database_login, pool_size=pool)
     room = HashRoom(settings.passwords.concurrent_hashes, settings.waiting_requests)
     hasher = Hasher(settings.passwords.bcrypt_cost, room.slot)
     throttle = Throttle(engine, settings.throttle)

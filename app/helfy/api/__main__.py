@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stream = StreamReader(settings.stream)
     pool = settings.database.pool_size
-    engine = connect(settings.database, settings.database_password, pool_size=pool)
+    engine = connect(settings.database, settings.database_login, pool_size=pool)
     app = create_app(settings, engine, stream)
     groups = Groups(settings.stream, stream)
     housekeeper = Housekeeper(engine, also=lambda: announce_losses(engine, groups.look()))

@@ -3,6 +3,7 @@
 from flask import Response, jsonify, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
+from sqlalchemy.exc import DBAPIError
 
 from helfy import jsonlog, sessions
 from helfy.api import answers, models
@@ -10,6 +11,7 @@ from helfy.api.errors import NotAuthenticatedError, request_fields
 from helfy.api.responses import FOR_EVERYBODY, FOR_USERS, WITH_BODY, WITH_PASSWORD
 from helfy.api.security import current_session, presented_session
 from helfy.api.services import services
+from helfy.database import is_conflict
 from helfy.hashing import BusyError
 from helfy.logins import Attempt, RefusedError
 from helfy.throttle import ThrottledError
@@ -54,6 +56,10 @@ def login(body: models.LoginRequest) -> Response:
         raise
     except BusyError:
         _log("busy")
+        raise
+    except DBAPIError as error:
+        if is_conflict(error):
+            _log("account_busy")
         raise
     before = presented_session()
     if before is not None:

@@ -15,7 +15,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from helfy import jsonlog
 from helfy.accounts import AccountError, FieldsError, InvalidError, UnknownUserError
 from helfy.api.models import Error
-from helfy.database import UNAVAILABLE, error_code
+from helfy.database import UNAVAILABLE, error_code, is_conflict
 from helfy.gaps import GapError, UnknownGapError
 from helfy.hashing import RETRY_SECONDS as BUSY_SECONDS
 from helfy.hashing import BusyError
@@ -24,6 +24,7 @@ from helfy.throttle import ThrottledError
 log = jsonlog.get(__name__)
 
 RETRY_SECONDS = 5
+CONFLICT_RETRY_SECONDS = 1
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
 _WRONG_TYPE = {
     "string_type": "must be a string",
@@ -69,12 +70,13 @@ def register(app: Flask) -> None:
 def answer(error: Exception) -> Response:
     """Turn any exception into its answer, and log it where it is ours and not the client's."""
     if isinstance(error, UNAVAILABLE):
-        return _database_away(error)
+        return _account_busy(error) if is_conflict(error) else _database_away(error)
     if isinstance(error, AccountError | GapError):
         return _not_done(error)
     if isinstance(error, ThrottledError):
         return _later(respond(429, str(error)), error.seconds)
     if isinstance(error, BusyError):
+        g.outcome = "busy"
         return _later(respond(503, "busy, try again"), BUSY_SECONDS)
     if not isinstance(error, HTTPException) or error.code is None:
         log.error("request_failed", exc_info=error, extra={"fields": request_fields("error")})
@@ -121,6 +123,14 @@ def _database_away(error: Exception) -> Response:
     }
     log.error("database_unavailable", extra={"fields": fields})
     return _later(respond(503, "the database is away, try again"), RETRY_SECONDS)
+
+
+def _account_busy(error: Exception) -> Response:
+    """Another transaction holds what this one needs; the database is available."""
+    g.outcome = "account_busy"
+    fields = request_fields(g.outcome) | {"code": error_code(error)}
+    log.warning("account_busy", extra={"fields": fields})
+    return _later(respond(503, "the account is busy, try again"), CONFLICT_RETRY_SECONDS)
 
 
 def _not_done(error: AccountError | GapError) -> Response:

@@ -73,7 +73,7 @@ def _log_request(response: Response) -> None:
     if response.status_code >= HTTPStatus.BAD_REQUEST:
         outcome = "refused"
     if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        outcome = "error"
+        outcome = g.get("outcome", "error")
     fields = request_fields(outcome) | {
         "method": request.method if request.method in _METHODS else "other",
         "route": rule,

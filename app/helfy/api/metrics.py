@@ -72,7 +72,8 @@ class Metrics:
         self._seconds.labels(route, method, f"{status // 100}xx").observe(seconds)
         self.minutes.note(f"requests.{status // 100}xx")
         if request.endpoint == _LOGIN:
-            outcome = _LOGIN_OUTCOMES.get(status, "error" if status >= 500 else "bad_request")  # noqa: PLR2004
+            usual = _LOGIN_OUTCOMES.get(status, "error" if status >= 500 else "bad_request")  # noqa: PLR2004
+            outcome = g.get("outcome", usual)
             self._logins.labels(outcome).inc()
             self.minutes.note(f"logins.{outcome}")
 

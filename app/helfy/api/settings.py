@@ -1,8 +1,8 @@
 """The API's settings: ``/etc/helfy/api.toml`` and the secrets beside it.
 
-The secrets are files of ``$CREDENTIALS_DIRECTORY``: ``database_password``, ``token_keys`` with one
-key a line, newest first, and ``kafka_password`` where ``stream.username`` is set. There is no
-default for any.
+The secrets are files of ``$CREDENTIALS_DIRECTORY``: ``database_login``, ``token_keys`` with one key
+a line, newest first, and ``kafka_password`` where ``stream.username`` is set. There is no default
+for any.
 """
 
 import ipaddress
@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from helfy.config import CREDENTIALS_VARIABLE, ConfigError, Section, credential, load
+from helfy.config import CREDENTIALS_VARIABLE, ConfigError, Login, Section, credential, load, login
 from helfy.database import PooledDatabase
 from helfy.feed.settings import Stream, host_and_port
 from helfy.passwords import HIGHEST_COST, LOWEST_COST
@@ -105,7 +105,7 @@ class ApiFile(Section):
 class Settings(ApiFile):
     """The settings file with the secrets; these show as stars in a repr."""
 
-    database_password: SecretStr
+    database_login: Login
     token_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
     """Newest first: the first one signs, all are accepted."""
 
@@ -120,7 +120,7 @@ def load_settings(path: Path) -> Settings:
         passwords=file.passwords,
         stream=stream_with_login(file.stream),
         throttle=file.throttle,
-        database_password=SecretStr(credential("database_password")),
+        database_login=login("database_login"),
         token_keys=_token_keys(credential("token_keys")),
     )
 

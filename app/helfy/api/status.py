@@ -81,8 +81,8 @@ class Minute(Shape):
     requests: dict[str, int]
     """By class of status: `2xx`, `4xx`, `5xx`."""
     logins: dict[str, int]
-    """By outcome: `ok`, `invalid_credentials`, `throttled`, `unavailable`, `bad_request`,
-    `error`."""
+    """By outcome: `ok`, `invalid_credentials`, `throttled`, `busy`, `account_busy`, `unavailable`,
+    `bad_request`, `error`."""
     changes: int
     p95_ms: int | None
     """Latency of these changes."""

@@ -8,10 +8,16 @@ import pwd
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from helfy import jsonlog
+from helfy.accounts import AccountError
 from helfy.consumer import journal
+from helfy.database import error_code, is_conflict
 
 IDENTIFIER = "helfy"
 
@@ -53,6 +59,19 @@ class Audit:
         except OSError:
             sys.stderr.buffer.write(text)
             sys.stderr.flush()
+
+    @contextmanager
+    def failures(self, action: str, **fields: Any) -> Iterator[None]:
+        """Write a line where what is done inside is rejected or meets another transaction."""
+        try:
+            yield
+        except AccountError:
+            self.write(action, "refused", **fields)
+            raise
+        except DBAPIError as error:
+            if is_conflict(error):
+                self.write(action, "account_busy", code=error_code(error), **fields)
+            raise
 
     def close(self) -> None:
         """Close the way to the journal."""

@@ -14,15 +14,14 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import click
-from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from helfy.accounts import AccountError
 from helfy.api.settings import ApiFile, stream_with_login
 from helfy.cli.audit import Audit
-from helfy.config import ConfigError, credential, load
-from helfy.database import UNAVAILABLE, connect, error_code
+from helfy.config import ConfigError, load, login
+from helfy.database import UNAVAILABLE, connect, error_code, is_conflict
 from helfy.feed.feed import Feed
 from helfy.feed.pager import BusyError, KafkaAwayError, Pager
 from helfy.feed.reader import StreamReader
@@ -86,8 +85,8 @@ class Context:
     @cached_property
     def engine(self) -> Engine:
         """The database."""
-        secret = credential("database_password", self._credentials / "database_api")
-        engine = connect(self.settings.database, SecretStr(secret), pool_size=1)
+        account = login("database_login", self._credentials / "database_api")
+        engine = connect(self.settings.database, account, pool_size=1)
         self._close.append(engine.dispose)
         return engine
 
@@ -203,6 +202,9 @@ def _refusal(error: Exception) -> Refusal | None:
 def _away(error: Exception) -> Refusal | None:
     if isinstance(error, KafkaAwayError | BusyError):
         return Refusal("Kafka does not answer", AWAY)
+    if is_conflict(error):
+        said = f"another transaction holds a lock on the account (error {error_code(error)})"
+        return Refusal(f"{said}: try again, or see SHOW PROCESSLIST")
     if isinstance(error, UNAVAILABLE):
         return Refusal(f"the database does not answer (error {error_code(error)})", AWAY)
     return None

@@ -59,11 +59,12 @@ def end(context: Context, user: str, session_id: int | None, *, every: bool) -> 
     if every == (session_id is not None):
         raise click.UsageError("give the id of a session, or --all")
     found = users.find(context.engine, user)
-    if session_id is None:
-        ended = sessions.end_all(context.engine, found.id)
-    elif sessions.end(context.engine, session_id, found.id):
-        ended = 1
-    else:
+    with context.audit.failures("sessions_ended", targetId=found.id):
+        if session_id is None:
+            ended = sessions.end_all(context.engine, found.id)
+        else:
+            ended = int(sessions.end(context.engine, session_id, found.id))
+    if session_id is not None and not ended:
         raise Refusal(f"{found.username} has no session {session_id} that could be ended")
     context.audit.write("sessions_ended", "ok", targetId=found.id, sessionsEnded=ended)
     context.say({"id": found.id, "sessionsEnded": ended}, f"sessions ended: {ended}")

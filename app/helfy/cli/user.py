@@ -7,7 +7,6 @@ from typing import Any, Final
 import click
 
 from helfy import user_changes, users
-from helfy.accounts import AccountError
 from helfy.cli.context import Context, Refusal, command
 from helfy.schema import ROLES, STATUSES
 
@@ -46,11 +45,8 @@ def add(context: Context, username: str, email: str, role: str, *, must_change: 
     """Add an account. The password is asked for, or read from standard input."""
     context.engine  # noqa: B018 - what is wrong with the settings comes before the prompt
     new = user_changes.NewUser(username, email, read_password(), role, must_change)
-    try:
+    with context.audit.failures("user_created"):
         made = user_changes.create(context.engine, context.hasher, new)
-    except AccountError:
-        context.audit.write("user_created", "refused")
-        raise
     context.audit.write("user_created", "ok", targetId=made.id, role=made.role)
     context.say(_document(made), f"{made.username} is account {made.id}")
 
@@ -63,11 +59,8 @@ def passwd(context: Context, user: str, *, must_change: bool) -> None:
     """Give an account another password, which ends its sessions."""
     found = users.find(context.engine, user)
     new = user_changes.NewPassword(read_password(), must_change)
-    try:
+    with context.audit.failures("password_set", targetId=found.id):
         ended = user_changes.set_password(context.engine, context.hasher, found.id, new)
-    except AccountError:
-        context.audit.write("password_set", "refused", targetId=found.id)
-        raise
     context.audit.write("password_set", "ok", targetId=found.id, sessionsEnded=ended)
     context.say(
         {"id": found.id, "sessionsEnded": ended},
@@ -118,11 +111,8 @@ def delete(context: Context, user: str, *, yes: bool) -> None:
     found = users.find(context.engine, user)
     if not yes and not click.confirm(f"Delete the account {found.username} ({found.email})?"):
         raise Refusal("nothing was deleted")
-    try:
+    with context.audit.failures("user_deleted", targetId=found.id):
         user_changes.remove(context.engine, found.id)
-    except AccountError:
-        context.audit.write("user_deleted", "refused", targetId=found.id)
-        raise
     context.audit.write("user_deleted", "ok", targetId=found.id)
     context.say({"id": found.id}, f"{found.username} is deleted")
 
@@ -144,11 +134,8 @@ def read_password() -> str:
 
 def _set_status(context: Context, name: str, status: str) -> None:
     found = users.find(context.engine, name)
-    try:
+    with context.audit.failures("user_changed", targetId=found.id, changed=["status"]):
         user_changes.change(context.engine, found.id, user_changes.Changes(status=status))
-    except AccountError:
-        context.audit.write("user_changed", "refused", targetId=found.id, changed=["status"])
-        raise
     fields = {"targetId": found.id, "changed": ["status"], "status": status}
     context.audit.write("user_changed", "ok", **fields)
     context.say({"id": found.id, "status": status}, f"{found.username} is {status}")

@@ -15,12 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from helfy.accounts import normalise
-from helfy.config import ConfigError, Section, credential, load
+from helfy.config import ConfigError, Login, Section, load, login
 from helfy.database import UNAVAILABLE, Database, connect, error_code
 from helfy.migrations import runner, seed
 from helfy.passwords import HIGHEST_COST, LOWEST_COST, Hasher
@@ -41,11 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = load(options.config, MigrateFile).database
-        password = SecretStr(credential("database_password", options.password_file))
+        account = login("database_login", options.login_file)
         accounts = seed.parse(sys.stdin.read()) if options.command == "seed" else []
     except (ConfigError, seed.SeedInputError) as error:
         return _fail(2, str(error))
-    engine = connect(settings, password, read_seconds=_STATEMENT_SECONDS)
+    engine = connect(
+        settings,
+        account,
+        read_seconds=_STATEMENT_SECONDS,
+        lock_seconds=int(_STATEMENT_SECONDS),
+    )
     commands: dict[str, Callable[[], dict[str, Any]]] = {
         "current": lambda: _current(engine),
         "upgrade": lambda: _upgrade(engine),
@@ -56,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     except runner.MigrationError as error:
         return _fail(1, str(error))
     except UNAVAILABLE as error:
-        return _fail(1, _unavailable(settings, error))
+        return _fail(1, _unavailable(settings, account, error))
     except DBAPIError as error:
         return _fail(1, _refused(settings, error))
     finally:
@@ -96,12 +100,12 @@ def _seed(
     return {"changed": bool(created), "created": created}
 
 
-def _unavailable(settings: Database, error: Exception) -> str:
+def _unavailable(settings: Database, account: Login, error: Exception) -> str:
     code = error_code(error)
     number = f" (MySQL error {code})" if code is not None else ""
     return (
         f"the database {settings.name} at {settings.host}:{settings.port} does not answer "
-        f"or refuses the account {settings.user}{number}; see that it runs, that the account "
+        f"or refuses the account {account.user}{number}; see that it runs, that the account "
         f"exists with its rights, and that the password is the right one"
     )
 
@@ -125,9 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, required=True, help="for example migrate.toml")
     parser.add_argument(
-        "--password-file",
+        "--login-file",
         type=Path,
-        help="the database password; by default $CREDENTIALS_DIRECTORY/database_password",
+        help="option file with the account; by default $CREDENTIALS_DIRECTORY/database_login",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("current", help="say where the database stands; changes nothing")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from api_support import KEY, PASSWORD
-from mariadb_server import API_PASSWORD, MariaDB
+from mariadb_server import API_LOGIN, MariaDB, option_file
 
 APP = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30
@@ -22,10 +22,10 @@ CHEAP = "[passwords]\nbcrypt_cost = 4\n"
 
 def write_settings(home: Path, database_port: int, more: str = "") -> None:
     """Write the settings file, ``more`` included, and the credentials."""
-    (home / "database_password").write_text(API_PASSWORD)
+    (home / "database_login").write_text(option_file(API_LOGIN))
     (home / "token_keys").write_text(KEY)
     (home / "api.toml").write_text(
-        f'[database]\nport = {database_port}\nuser = "helfy_api"\n'
+        f"[database]\nport = {database_port}\n"
         f"{more}"
         f"{'' if '[stream]' in more else NO_KAFKA}"
         f"{'' if '[passwords]' in more else CHEAP}"

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from mariadb_server import MIGRATE_PASSWORD, MariaDB
 from werkzeug.test import TestResponse
 
 from helfy.api.services import Services
@@ -22,16 +20,6 @@ PASSWORD = "correct horse"
 HASH = Hasher(COST).hash(PASSWORD)
 
 MakeApp = Callable[..., Flask]
-
-
-def migrate_options(home: Path, mariadb: MariaDB, database: str) -> list[str]:
-    """Write what ``helfy-migrate`` reads and return its options."""
-    (home / "password").write_text(MIGRATE_PASSWORD + "\n")
-    (home / "migrate.toml").write_text(
-        f'[database]\nhost = "{mariadb.host}"\nport = {mariadb.port}\n'
-        f'name = "{database}"\nuser = "helfy_migrate"\n'
-    )
-    return ["--config", str(home / "migrate.toml"), "--password-file", str(home / "password")]
 
 
 def services_of(app: Flask) -> Services:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from api_process import Process
-from api_support import COST, HASH, KEY, Log, MakeApp, migrate_options, services_of
+from api_support import COST, HASH, KEY, Log, MakeApp, services_of
 from flask import Flask
 from flask.testing import FlaskClient
-from mariadb_server import API_PASSWORD, MIGRATE_PASSWORD, MariaDB
+from mariadb_server import API_LOGIN, MIGRATE_LOGIN, MariaDB, migrate_options
 from pydantic import SecretStr
 
 from helfy.api import create_app
@@ -54,9 +54,9 @@ def settings(database: MariaDB) -> Settings:
     """Settings for the test database, at the lowest cost."""
     return Settings.model_validate(
         {
-            "database": {"host": database.host, "port": database.port, "user": "helfy_api"},
+            "database": {"host": database.host, "port": database.port},
             "passwords": {"bcrypt_cost": COST},
-            "database_password": SecretStr(API_PASSWORD),
+            "database_login": API_LOGIN,
             "token_keys": (SecretStr(KEY),),
         }
     )
@@ -128,7 +128,7 @@ def options(mariadb: MariaDB, tmp_path: Path) -> Iterator[list[str]]:
 def engine(mariadb: MariaDB, options: list[str]) -> Iterator[sa.Engine]:
     """An engine for the same."""
     assert options
-    settings = Database(host=mariadb.host, port=mariadb.port, name="fresh", user="helfy_migrate")
-    engine = connect(settings, SecretStr(MIGRATE_PASSWORD))
+    settings = Database(host=mariadb.host, port=mariadb.port, name="fresh")
+    engine = connect(settings, MIGRATE_LOGIN)
     yield engine
     engine.dispose()

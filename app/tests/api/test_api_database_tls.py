@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from mariadb_server import API_PASSWORD, MariaDB
-from pydantic import SecretStr, ValidationError
+from mariadb_server import API_LOGIN, API_PASSWORD, MariaDB
+from pydantic import ValidationError
 from sqlalchemy import text
 
 from helfy.database import UNAVAILABLE, Database, connect, error_code
@@ -71,8 +71,8 @@ def _server(home: Path, authority: trustme.CA) -> Iterator[MariaDB]:
 
 def cipher(server: MariaDB, ca_file: Path) -> str:
     """Connect as the API does and give the cipher in use, empty where there is none."""
-    settings = Database(host=server.host, port=server.port, user="helfy_api", ca_file=str(ca_file))
-    engine = connect(settings, SecretStr(API_PASSWORD))
+    settings = Database(host=server.host, port=server.port, ca_file=str(ca_file))
+    engine = connect(settings, API_LOGIN)
     try:
         with engine.connect() as connection:
             row = connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'")).one()
@@ -126,7 +126,7 @@ def listening_in(server: MariaDB) -> Iterator[tuple[Database, bytearray]]:
     thread = threading.Thread(target=relay)
     thread.start()
     try:
-        yield Database(port=front.getsockname()[1], user="helfy_api"), heard
+        yield Database(port=front.getsockname()[1]), heard
     finally:
         thread.join()
         front.close()
@@ -135,9 +135,7 @@ def listening_in(server: MariaDB) -> Iterator[tuple[Database, bytearray]]:
 def test_a_server_without_tls_is_refused_and_told_nothing(mariadb: MariaDB, ca_file: Path) -> None:
     for trusted in (str(ca_file), None):
         with listening_in(mariadb) as (settings, heard):
-            engine = connect(
-                settings.model_copy(update={"ca_file": trusted}), SecretStr(API_PASSWORD)
-            )
+            engine = connect(settings.model_copy(update={"ca_file": trusted}), API_LOGIN)
             with pytest.raises(UNAVAILABLE) as refused:
                 engine.connect()
             engine.dispose()
@@ -150,4 +148,4 @@ def test_a_server_without_tls_is_refused_and_told_nothing(mariadb: MariaDB, ca_f
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="cannot be read \\(No such file"):
-        Database(user="helfy_api", ca_file=str(tmp_path / "ca.pem"))
+        Database(ca_file=str(tmp_path / "ca.pem"))

@@ -189,11 +189,11 @@ def test_seed_before_upgrade_says_so(
 def test_a_database_that_is_away_or_refuses_is_named(
     options: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, mariadb: MariaDB
 ) -> None:
-    (tmp_path / "password").write_text("wrong-pw")
+    (tmp_path / "login").write_text("[client]\nuser=helfy_migrate\npassword=wrong-pw\n")
     assert migrate([*options, "current"]) == 1
     error = capsys.readouterr().err
     assert f"{mariadb.host}:{mariadb.port}" in error
-    assert "1045" in error
+    assert "the account helfy_migrate (MySQL error 1045)" in error
     assert "wrong-pw" not in error
     with mariadb.stopped():
         assert migrate([*options, "upgrade"]) == 1

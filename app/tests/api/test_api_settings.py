@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from helfy.api.__main__ import main
 from helfy.api.settings import Settings, load_settings
-from helfy.config import ConfigError, credential
+from helfy.config import ConfigError, Login, credential
 from helfy.kafka_consumer import KafkaLogin
 from helfy.migrations.__main__ import main as migrate
 
-MINIMAL = '[database]\nuser = "helfy_api"\n'
+MINIMAL = "[database]\n"
 FULL = """
 [server]
 host = "10.0.0.5"
@@ -21,7 +21,6 @@ trusted_proxies = ["127.0.0.1", "10.0.0.0/24", "::1"]
 host = "db.example.com"
 port = 4000
 name = "helfy"
-user = "helfy_api"
 pool_size = 4
 [sessions]
 lifetime_seconds = 3600
@@ -48,7 +47,7 @@ NEW, OLD = "n" * 32, "o" * 40
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A settings file without credentials' faults."""
-    (tmp_path / "database_password").write_text("pw-of-the-api\n")
+    (tmp_path / "database_login").write_text("[client]\nuser=helfy_api\npassword=%pw#of=the-api\n")
     (tmp_path / "token_keys").write_text(f"{NEW}\n\n{OLD}\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     path = tmp_path / "api.toml"
@@ -67,7 +66,7 @@ def test_defaults(file: Path) -> None:
     assert (settings.passwords.concurrent_hashes, settings.waiting_requests) == (1, 5)
     assert (settings.throttle.pair_attempts, settings.throttle.pair_seconds) == (10, 60)
     assert settings.stream.topic == "tidb_changes"
-    assert settings.database_password.get_secret_value() == "pw-of-the-api"
+    assert settings.database_login == Login("helfy_api", SecretStr("%pw#of=the-api"))
     assert [key.get_secret_value() for key in settings.token_keys] == [NEW, OLD]
 
 
@@ -165,7 +164,7 @@ def test_a_login_to_kafka(file: Path, tmp_path: Path) -> None:
     assert "pw-of-the-feed" not in repr(settings)
 
 
-@pytest.mark.parametrize("name", ["database_password", "token_keys"])
+@pytest.mark.parametrize("name", ["database_login", "token_keys"])
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff"])
 def test_a_credential_must_be_there(file: Path, name: str, content: bytes | None) -> None:
     path = file.parent / name
@@ -175,6 +174,18 @@ def test_a_credential_must_be_there(file: Path, name: str, content: bytes | None
 
     with pytest.raises(ConfigError, match=str(path)):
         load_settings(file)
+
+
+@pytest.mark.parametrize("text", ["pst-secret", "[client]\nuser=a\n", "[client]\npst-secret\n"])
+def test_login_that_is_no_option_file_is_rejected_without_being_shown(
+    file: Path, text: str
+) -> None:
+    (file.parent / "database_login").write_text(text)
+
+    with pytest.raises(ConfigError, match=r"database_login: is no option file.*user=") as refusal:
+        load_settings(file)
+
+    assert "pst-secret" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("keys", ["short", f"{NEW}\nshort", f"{NEW}\n{NEW}"])
@@ -191,13 +202,13 @@ def test_weak_keys_are_refused_without_being_shown(file: Path, keys: str) -> Non
 def test_a_secret_keeps_its_inner_spaces(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text(" a b \r\n")
 
-    assert credential("database_password", tmp_path / "pw") == " a b "
+    assert credential("kafka_password", tmp_path / "pw") == " a b "
 
 
 def test_without_credentials_the_unit_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
 
-    with pytest.raises(ConfigError, match="LoadCredential=database_password"):
+    with pytest.raises(ConfigError, match="LoadCredential=database_login"):
         load_settings(file)
 
 

@@ -15,7 +15,7 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner, Result
 from feed_topic import SECRET, Topic, eventually
 from kafka_server import Kafka, free_port
-from mariadb_server import API_PASSWORD, MIGRATE_PASSWORD, MariaDB
+from mariadb_server import API_LOGIN, MariaDB, migrate_options, option_file
 
 from helfy.cli import audit
 from helfy.cli.__main__ import program
@@ -33,14 +33,14 @@ class Helfy:
     def __init__(self, home: Path, mariadb: MariaDB) -> None:
         self.home = home
         self.mariadb = mariadb
-        (home / "database_api").write_text(API_PASSWORD)
+        (home / "database_api").write_text(option_file(API_LOGIN))
         self.configure("127.0.0.1:1", "none")
 
     def configure(self, server: str, topic: str) -> None:
         (self.home / "api.toml").write_text(
             f'[server]\nprocesses = ["127.0.0.1:{free_port()}"]\n'
             f'[database]\nhost = "{self.mariadb.host}"\nport = {self.mariadb.port}\n'
-            f'name = "cli"\nuser = "helfy_api"\n[passwords]\nbcrypt_cost = 4\n'
+            f'name = "cli"\n[passwords]\nbcrypt_cost = 4\n'
             f'[stream]\nbootstrap_servers = ["{server}"]\ntopic = "{topic}"\n'
             '[stream.secret]\n"helfy.users" = ["password_hash"]\n'
         )
@@ -69,13 +69,7 @@ class Helfy:
 def _migrated(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> MariaDB:
     mariadb.create_database("cli")
     home = tmp_path_factory.mktemp("migrate")
-    (home / "password").write_text(MIGRATE_PASSWORD)
-    (home / "migrate.toml").write_text(
-        f'[database]\nhost = "{mariadb.host}"\nport = {mariadb.port}\n'
-        'name = "cli"\nuser = "helfy_migrate"\n'
-    )
-    options = ["--config", f"{home}/migrate.toml", "--password-file", f"{home}/password"]
-    assert migrate([*options, "upgrade"]) == 0
+    assert migrate([*migrate_options(home, mariadb, "cli"), "upgrade"]) == 0
     return mariadb
 
 
@@ -272,7 +266,7 @@ def test_changes_as_they_were(helfy: Helfy, topic: Topic) -> None:
     assert rows(helfy.done("changes", "--json", "--since", "1h")) == [1, 2, 3, 4, 5, 6]
     assert helfy.done("changes", "--since", "2026-01-01T00:00:00Z", "--json", "--key", "2")
     assert rows(helfy.done("changes", "--json", "--type", "update")) == [6]
-    assert helfy.done("changes", "--json", "--since", "2100-01-01") == ""
+    assert helfy.done("changes", "--json", "--since", "2037-01-01") == ""
     text = helfy.done("changes")
     assert len(text.splitlines()) == 6
     last = text.splitlines()[-1]
@@ -445,3 +439,28 @@ def test_check_names_an_open_gap_and_why_capture_failed(
     helfy.sql("DELETE FROM capture_state")
     states = {row["part"]: row["state"] for row in json.loads(helfy("check", "--json").stdout)}
     assert states["record"] == "up"
+
+
+@pytest.mark.parametrize(
+    ("lock", "words", "action"),
+    [
+        ("users", ("user", "disable", "ada"), "user_changed"),
+        ("users", ("user", "passwd", "ada"), "password_set"),
+        ("users", ("user", "delete", "ada", "--yes"), "user_deleted"),
+        ("sessions", ("session", "end", "ada", "--all"), "sessions_ended"),
+    ],
+)
+def test_locked_account_is_told_from_a_database_that_is_away(
+    helfy: Helfy, lock: str, words: tuple[str, ...], action: str
+) -> None:
+    helfy.sql(
+        "INSERT INTO sessions (user_id, token_hash, expires_at) VALUES (2, 'x', '2037-01-01')"
+    )
+    with closing(helfy.mariadb.connect("cli")) as other, other.cursor() as cursor:
+        other.begin()
+        cursor.execute(f"SELECT * FROM {lock} FOR UPDATE")
+        result = helfy(*words, given=f"{OTHER}\n")
+    assert result.exit_code == 1
+    assert "another transaction holds a lock on the account (error 1205)" in result.stderr
+    [line] = audited(result)
+    assert (line["action"], line["outcome"], line["code"]) == (action, "account_busy", 1205)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition  # type: ignore[import-untyped]  # no types
-from mariadb_server import API_PASSWORD, MIGRATE_PASSWORD, MariaDB
-from pydantic import SecretStr
+from mariadb_server import API_LOGIN, MariaDB, migrate_options
 from sqlalchemy import Engine
 
 from helfy import gaps
@@ -70,15 +69,9 @@ def test_losses_are_read_from_all_partitions() -> None:
 def engine(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     mariadb.create_database("losses")
     home = tmp_path_factory.mktemp("migrate")
-    (home / "password").write_text(MIGRATE_PASSWORD)
-    (home / "migrate.toml").write_text(
-        f'[database]\nhost = "{mariadb.host}"\nport = {mariadb.port}\n'
-        'name = "losses"\nuser = "helfy_migrate"\n'
-    )
-    options = ["--config", f"{home}/migrate.toml", "--password-file", f"{home}/password"]
-    assert migrate([*options, "upgrade"]) == 0
-    database = Database(host=mariadb.host, port=mariadb.port, name="losses", user="helfy_api")
-    made = connect(database, SecretStr(API_PASSWORD))
+    assert migrate([*migrate_options(home, mariadb, "losses"), "upgrade"]) == 0
+    database = Database(host=mariadb.host, port=mariadb.port, name="losses")
+    made = connect(database, API_LOGIN)
     yield made
     made.dispose()
 

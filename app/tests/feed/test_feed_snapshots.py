@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from feed_topic import Topic
 from kafka_server import Kafka
-from mariadb_server import API_PASSWORD, MIGRATE_PASSWORD, MariaDB
-from pydantic import SecretStr
+from mariadb_server import API_LOGIN, MariaDB, migrate_options
 from sqlalchemy import Engine
 
 from helfy import gaps
@@ -31,20 +30,14 @@ def at(seconds: float) -> datetime:
 def _database(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Database:
     mariadb.create_database("snapshots")
     home = tmp_path_factory.mktemp("migrate")
-    (home / "password").write_text(MIGRATE_PASSWORD)
-    (home / "migrate.toml").write_text(
-        f'[database]\nhost = "{mariadb.host}"\nport = {mariadb.port}\n'
-        'name = "snapshots"\nuser = "helfy_migrate"\n'
-    )
-    options = ["--config", f"{home}/migrate.toml", "--password-file", f"{home}/password"]
-    assert migrate([*options, "upgrade"]) == 0
-    return Database(host=mariadb.host, port=mariadb.port, name="snapshots", user="helfy_api")
+    assert migrate([*migrate_options(home, mariadb, "snapshots"), "upgrade"]) == 0
+    return Database(host=mariadb.host, port=mariadb.port, name="snapshots")
 
 
 @pytest.fixture
 def engine(_database: Database, mariadb: MariaDB) -> Iterator[Engine]:
     mariadb.execute("DELETE FROM record_gaps", database="snapshots")
-    engine = connect(_database, SecretStr(API_PASSWORD))
+    engine = connect(_database, API_LOGIN)
     yield engine
     engine.dispose()
 

@@ -20,6 +20,8 @@ const OUTCOMES = [
   ["invalid_credentials", "wrong name or password", "caution"],
   ["throttled", "too many tries", "record"],
   ["bad_request", "incomplete", "plain"],
+  ["busy", "too many at once", "record"],
+  ["account_busy", "account busy", "caution"],
   ["unavailable", "database away", "danger"],
   ["error", "failed", "danger-strong"],
 ];
