@@ -15,7 +15,6 @@ import pytest
 from connect_server import Connect, Connector
 
 from helfy.consumer.pipeline import Pipeline
-from helfy.consumer.replay import Replays
 from helfy.consumer.settings import Settings
 from helfy.consumer.wire import portable
 
@@ -241,7 +240,7 @@ class Tables:
 
 def lines(connector: Connector) -> Iterator[dict[str, Any]]:
     """Give the lines of rows' changes so far."""
-    pipeline = Pipeline(SETTINGS, Replays())
+    pipeline = Pipeline(SETTINGS)
     for record in connector.records():
         line = pipeline.line(record)
         if line is not None:
