@@ -27,6 +27,14 @@ _SERVERS: Final = {
 _MANAGED: Final = ("pd", "tikv", "tidb", "cdc")
 # What TiUP lets one change of an instance that is deployed.
 _EDITABLE: Final = ("config", "gc-ttl", "tz", "resource_control")
+# What can wait for another restart, as it is on a host alone: PD keeps the copies by itself (the
+# role sets them by its API), TiKV sets space aside when it starts, and hands over when it stops.
+_WAITS: Final = {
+    "pd": {"replication.max-replicas": 1},
+    "tikv": {"storage.reserve-space": "0MB", "server.graceful-shutdown-timeout": None},
+}
+# Lines of a drop-in that systemd reads, and no process.
+_RESTARTS: Final = re.compile(r"^(\[Unit\]|StartLimit\w+=.*|Restart\w*=.*)\n", re.MULTILINE)
 # What TiUP itself writes into an instance's settings where the nodes speak TLS with each other.
 _TLS_SETTINGS: Final = frozenset(
     f"security.{name}"
@@ -64,7 +72,7 @@ def tidb_fingerprints(topology: Mapping[str, Any], extras: Mapping[str, Any]) ->
         node: hashlib.sha256(
             json.dumps(
                 [
-                    configs.get(found["role"]) or {},
+                    _read(found["role"], configs.get(found["role"]) or {}),
                     {key: found["server"].get(key) for key in _EDITABLE}
                     | {"config": _own(found["server"])},
                     extras.get(node),
@@ -74,6 +82,12 @@ def tidb_fingerprints(topology: Mapping[str, Any], extras: Mapping[str, Any]) ->
         ).hexdigest()[:16]
         for node, found in tidb_nodes(topology).items()
     }
+
+
+def _read(role: str, settings: Mapping[str, Any]) -> Json:
+    """A role's settings, those that can wait for another restart as they are on a host alone."""
+    read = {**settings, **_WAITS.get(role, {})}
+    return {name: value for name, value in read.items() if value is not None}
 
 
 def _own(server: Mapping[str, Any]) -> Json | None:
@@ -89,14 +103,15 @@ def _tls(topology: Mapping[str, Any]) -> bool:
 def tidb_extras(hosts: Sequence[Mapping[str, Any]], topology: Mapping[str, Any]) -> Json:
     """What a node's process reads beside TiUP's settings: its unit's drop-in, by node.
 
-    hosts: address and drop_ins (by group) of each.
+    hosts: address and drop_ins (by group) of each. How systemd starts it again is not read by it.
     """
     groups = {"cdc": "ticdc"}
     drop_ins = {host["address"]: host["drop_ins"] for host in hosts}
-    return {
-        node: drop_ins[found["host"]].get(groups.get(found["role"], found["role"]))
-        for node, found in tidb_nodes(topology).items()
-    }
+    extras: Json = {}
+    for node, found in tidb_nodes(topology).items():
+        drop_in = drop_ins[found["host"]].get(groups.get(found["role"], found["role"]))
+        extras[node] = drop_in and _RESTARTS.sub("", drop_in)
+    return extras
 
 
 def tidb_shown(text: str) -> Json:

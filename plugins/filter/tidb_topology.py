@@ -33,6 +33,7 @@ _SIZED: Final = {
     "rocksdb.max-open-files": 4096,
     "raftdb.max-open-files": 4096,
 }
+_HANDOVER_SINCE: Final = (8, 5, 5)
 _LOGS: Final = {"log.file.max-size": 100, "log.file.max-backups": 5}
 
 Json = dict[str, Any]
@@ -56,13 +57,17 @@ def tidb_flat(settings: Mapping[str, Any], prefix: str = "") -> Json:
     return flat
 
 
-def tidb_defaults(replicas: int, tikv_count: int) -> dict[str, Json]:
+def tidb_defaults(replicas: int, tikv_count: int, version: str = "") -> dict[str, Json]:
     """The settings of each role that are the same on every host, by TiUP's names."""
+    # TiKV that stops waits 20 s for its leaders to move, also where no other store has a copy. It
+    # refuses a setting that it does not know.
+    knows = version and tuple(map(int, version.split("."))) >= _HANDOVER_SINCE
+    stop = {"server.graceful-shutdown-timeout": "0s"} if replicas == 1 and knows else {}
     # The space that TiKV keeps free for emergencies is no use where no other store could take over.
     alone = {"storage.reserve-space": "0MB"} if tikv_count == 1 else {}
     return {
         "pd": {"replication.max-replicas": replicas, **_LOGS},
-        "tikv": {"cdc.min-ts-interval": "100ms", **alone, **_LOGS},
+        "tikv": {"cdc.min-ts-interval": "100ms", **alone, **stop, **_LOGS},
         "tidb": dict(_LOGS),
         "cdc": {},
     }
@@ -99,12 +104,12 @@ def tidb_share(host: Mapping[str, Any], role: str) -> int:
 
 
 def tidb_server_configs(
-    given: Mapping[str, Any], replicas: int, tikv_count: int
+    given: Mapping[str, Any], replicas: int, tikv_count: int, version: str = ""
 ) -> dict[str, Json]:
     """TiUP's server_configs: the defaults, and over them what the inventory gives."""
     return {
         role: defaults | tidb_flat(given.get(role) or {})
-        for role, defaults in tidb_defaults(replicas, tikv_count).items()
+        for role, defaults in tidb_defaults(replicas, tikv_count, version).items()
     }
 
 
@@ -113,8 +118,8 @@ def tidb_topology(hosts: Sequence[Mapping[str, Any]], settings: Mapping[str, Any
 
     hosts: address, ssh_port, groups, memory_mb (to share out), open_files (a service may have).
     settings: user, deploy_dir, data_dir, arch, ports (by TiUP's role and key), server_configs
-    (by TiUP's role), replicas, gc_ttl (seconds), exporters (whether they are deployed), tls
-    (whether the nodes speak TLS with each other, by certificates of TiUP's).
+    (by TiUP's role), replicas, version (such as 8.5.7), gc_ttl (seconds), exporters (whether they
+    are deployed), tls (whether the nodes speak TLS with each other, by certificates of TiUP's).
     """
     ports, given = settings["ports"], settings["server_configs"]
     replicas = int(settings["replicas"])
@@ -129,7 +134,10 @@ def tidb_topology(hosts: Sequence[Mapping[str, Any]], settings: Mapping[str, Any
         },
         "monitored": dict(ports["exporters"]),
         "server_configs": tidb_server_configs(
-            given, replicas, sum("tikv" in host["groups"] for host in hosts)
+            given,
+            replicas,
+            sum("tikv" in host["groups"] for host in hosts),
+            settings.get("version", ""),
         ),
     }
     for host in hosts:

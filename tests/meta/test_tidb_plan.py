@@ -140,6 +140,38 @@ def test_another_drop_in_restarts_the_nodes_that_run_with_the_old_one() -> None:
     assert steps(decided) == [("reload", [f"{HERE}:4000"])]
 
 
+def test_settings_that_can_wait_are_written_and_reload_nothing() -> None:
+    before = topology(host(), replicas=1, version="8.5.7")
+    marks = plan_plugin.tidb_fingerprints(before, {})
+    config = before["server_configs"]["tikv"]
+    assert (config["storage.reserve-space"], config["server.graceful-shutdown-timeout"]) == (
+        "0MB",
+        "0s",
+    )
+    # A second and a third TiKV: room is kept free, and there are three copies, which PD is told.
+    for settings in ({"replicas": 1}, {"replicas": 3}):
+        hosts = (host(), host("10.0.3.208", ("tikv",)), host("10.0.3.209", ("tikv",)))
+        decided = plan(
+            topology(*hosts, version="8.5.7", **settings), deployed(before), applied=marks
+        )
+        assert [step["do"] for step in decided["steps"]] == ["edit-config", "scale-out"]
+
+
+def test_restart_policy_of_a_drop_in_restarts_no_node() -> None:
+    old = "# Managed\n[Service]\nPrivateTmp=yes\n"
+    new = (
+        "# Managed\n[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=1\n"
+        "PrivateTmp=yes\n"
+    )
+    made = topology()
+    extras = [
+        plan_plugin.tidb_extras([{"address": HERE, "drop_ins": dict.fromkeys(GROUPS, text)}], made)
+        for text in (old, new)
+    ]
+    assert extras[0] == extras[1]
+    assert set(extras[0].values()) == {old}
+
+
 def test_a_cluster_without_marks_is_taken_as_it_is() -> None:
     wanted = topology()
     decided = plan(wanted, deployed(wanted), applied={})

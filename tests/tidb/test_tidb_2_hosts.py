@@ -37,8 +37,8 @@ def test_the_run_after_it_brings_the_host_in(
     assert len(told) == 7
     assert all(status.startswith("Up") for status in told.values()), told
     assert cluster.versions(cluster.two) == {cluster.version}
-    after = cluster.processes()
-    assert {unit for unit in UNITS if after[unit] != before[unit]} <= {"tikv-20160"}
+    # What differs with a second TiKV can wait for another restart.
+    assert cluster.processes() == before
 
 
 def test_a_whole_run_then_has_everybody_know_each_other(cluster: Cluster) -> None:
@@ -82,7 +82,6 @@ def test_scale_in_takes_out_what_was_confirmed(cluster: Cluster) -> None:
     before = cluster.processes()
     # With one host the parts are on loopback again, Kafka among them.
     succeeded(cluster.play("site", *WHOLE))
-    after = cluster.processes()
-    # TiKV is alone again, and keeps no space free.
-    assert {unit for unit in UNITS if after[unit] != before[unit]} <= {"tikv-20160"}
+    # TiKV is alone again, which can wait for another restart.
+    assert cluster.processes() == before
     assert cluster.reached_by(cluster.two) == set(), "a stranger again"
