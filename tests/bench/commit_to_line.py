@@ -20,14 +20,14 @@ from kafka_login import kafka_login
 from machine import MachineError
 from machines import Machines
 
-GOAL_MS: Final = 150
+# By the group of the database. TiCDC waits for all that may still be committed before.
+GOAL_MS: Final = {"mariadb": 150, "tidb": 600}
 PROGRAM: Final = r"""
 import json, subprocess, sys, time, uuid
 import kafka, pymysql
 given = json.load(sys.stdin)
 name = "bench-" + uuid.uuid4().hex[:10]
-link = pymysql.connect(unix_socket="/run/mysqld/mysqld.sock", user="root",
-                       database=given["database"], autocommit=True)
+link = pymysql.connect(**given["sql_login"], database=given["database"], autocommit=True)
 cursor = link.cursor()
 begun = time.time()
 cursor.execute("INSERT INTO users (username, email, password_hash) VALUES (%s, %s, 'none')",
@@ -61,7 +61,7 @@ lines = read()
 while len(lines) < len(committed) and time.monotonic() < deadline:
     time.sleep(0.5)
     lines = read()
-# When change capture had read the change, where its records say so (Debezium does).
+# When change capture had read the change: Debezium tells it as ts_us, TiCDC as ts in milliseconds.
 captured = {}
 if lines:
     consumer = kafka.KafkaConsumer(
@@ -76,8 +76,7 @@ if lines:
         email = wanted.pop((record.partition, record.offset), None)
         if email is not None:
             value = json.loads(record.value)
-            if "ts_us" in value:
-                captured[email] = value["ts_us"] / 1e6
+            captured[email] = value["ts_us"] / 1e6 if "ts_us" in value else value["ts"] / 1e3
         if not wanted:
             break
     consumer.close()
@@ -109,13 +108,14 @@ def main() -> int:
         os.environ["HELFY_INVENTORY"] = str(Path(options.inventory).resolve())
     machines = Machines()
     try:
-        places = [machine for machine in machines.of("mariadb") if "consumer" in machine.groups]
+        places = [machine for machine in machines.databases if "consumer" in machine.groups]
         if not places:
             raise MachineError("no machine has both the database and a consumer: two clocks")
         given = {
             "commits": options.commits,
             "rate": options.rate,
-            "database": places[0].vars["mariadb_database"],
+            "database": places[0].vars["database_name"],
+            "sql_login": places[0].sql_login,
             "servers": places[0].vars["kafka_bootstrap_servers"],
             "topic": places[0].vars["kafka_topic"],
             "login": kafka_login(places[0]),
@@ -133,8 +133,9 @@ def main() -> int:
         print(row("commit to capture", [capture - commit for commit, capture, _ in found]))
         print(row("capture to journal", [line - capture for _, capture, line in found]))
     print(row("commit to journal", total))
-    good = percentile(total, 0.99) * 1000 <= GOAL_MS and len(found) == len(rows)
-    print(f"goal: p99 at most {GOAL_MS} ms: {'reached' if good else 'missed'}")
+    goal = GOAL_MS["tidb" if "tidb" in places[0].groups else "mariadb"]
+    good = percentile(total, 0.99) * 1000 <= goal and len(found) == len(rows)
+    print(f"goal: p99 at most {goal} ms: {'reached' if good else 'missed'}")
     return 0 if good else 1
 
 

@@ -144,7 +144,7 @@ def main() -> int:
         account = machines.of("api")[0].vars["helfy_api_seed_accounts"][0]
         with requests.Session() as http:
             token = log_in(http, url, account)
-        database = machines.of("mariadb")[0]
+        database = machines.databases[0]
         page = seen_after(database, url, token, options.changes, as_a_page=True)
         alone = logins(url, account, options.logins)
         with Viewers(url, token, options.viewers, options.pause) as viewers:

@@ -133,7 +133,7 @@ def main() -> int:
             "agent": agent,
         }
         found = place.python(PROGRAM, given, seconds=120 + options.seconds)
-        machines.of("mariadb")[0].sql(f"DELETE FROM sessions WHERE user_agent = '{agent}'")
+        machines.databases[0].sql(f"DELETE FROM sessions WHERE user_agent = '{agent}'")
     finally:
         machines.close()
     best, together = found["cores"] / found["check"], found["together"]

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 from machines import Machines
 from unit_memory import UnitMemory, unit_memory
 
-GOAL_MB: Final = 1300
+# By the group of the database.
+GOAL_MB: Final = {"mariadb": 1300, "tidb": 2500}
 
 
 def row(name: str, it: UnitMemory) -> str:
@@ -33,6 +34,7 @@ def main() -> int:
         os.environ["HELFY_INVENTORY"] = str(Path(options.inventory).resolve())
     machines = Machines()
     over = False
+    goal = GOAL_MB["tidb" if machines.of("tidb") else "mariadb"]
     try:
         for machine in machines.by_name.values():
             units = unit_memory(machine)
@@ -46,10 +48,10 @@ def main() -> int:
                 sum(it.pss for it in those),
             )
             print(row("all", total))
-            over = over or total.pss > GOAL_MB * 1_000_000
+            over = over or total.pss > goal * 1_000_000
     finally:
         machines.close()
-    print(f"goal: PSS of a machine at most {GOAL_MB} MB: {'missed' if over else 'reached'}")
+    print(f"goal: PSS of a machine at most {goal} MB: {'missed' if over else 'reached'}")
     return 1 if over else 0
 
 

@@ -1,5 +1,6 @@
 """The course of one fault: changes and logins go on, something breaks, and all is well again."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -75,11 +76,13 @@ class Course:
         """Let rows be changed at RATE a second; from where it was, if it was killed."""
         program = Path(__file__).with_name("writer.py").read_text(encoding="utf-8")
         self.machine.run(f"mkdir -p {FOLDER} && cat > {FOLDER}/writer.py", program)
-        database = self.machine.vars["mariadb_database"]
+        database = self.machine.vars["database_name"]
+        login = shlex.quote(json.dumps(self.machine.sql_login))
         self.machine.run(
             f"mkdir -p {self._folder} && systemd-run --quiet --collect --unit={WRITER_UNIT}"
             " --setenv=PYTHONPATH=/opt/helfy/current/lib"
-            f" python3 -W ignore {FOLDER}/writer.py {self._folder} {self.mark} {RATE} {database}"
+            f" python3 -W ignore {FOLDER}/writer.py {self._folder} {self.mark} {RATE}"
+            f" {database} {login}"
         )
 
     def stop_writer(self) -> None:

@@ -1,15 +1,17 @@
 """Changes rows at a steady rate, on the machine of the database; notes what was acknowledged.
 
-    writer.py FOLDER MARK RATE DATABASE
+    writer.py FOLDER MARK RATE DATABASE LOGIN
 
 Change number N is the step N % 4 (INSERT, UPDATE, UPDATE, DELETE) of the row ``MARK-(N // 4)``
 of the table ``users``, and the row's address says the step. Each is a commit of its own, and the
 next one waits for it. FOLDER/acknowledged has a line "N TIME" for each that the database
 acknowledged, TIME in Unix seconds. Where the connection breaks, or this program is started
 again, the row itself tells whether the change at hand was committed: so the file says exactly
-what was, whatever is killed. Ends on SIGTERM, after the change at hand.
+what was, whatever is killed. Ends on SIGTERM, after the change at hand. LOGIN is JSON: how
+pymysql logs in.
 """
 
+import json
 import os
 import signal
 import sys
@@ -19,7 +21,6 @@ from typing import Any, Final
 
 import pymysql
 
-SOCKET: Final = "/run/mysqld/mysqld.sock"
 STEPS: Final = 4
 INSERT, _, _, DELETE = range(STEPS)
 PAUSE_SECONDS: Final = 0.05
@@ -42,9 +43,10 @@ def email(mark: str, number: int) -> str:
 class Writer:
     """Commits one change after the other."""
 
-    def __init__(self, mark: str, database: str) -> None:
+    def __init__(self, mark: str, database: str, login: dict[str, Any]) -> None:
         self._mark = mark
         self._database = database
+        self._login = login
         self._link: Any = None
 
     def commit(self, number: int, *, doubt: bool) -> bool:
@@ -53,8 +55,7 @@ class Writer:
         try:
             if self._link is None:
                 self._link = pymysql.connect(
-                    unix_socket=SOCKET,
-                    user="root",
+                    **self._login,
                     database=self._database,
                     autocommit=True,
                     connect_timeout=2,
@@ -87,13 +88,13 @@ class Writer:
 
 def main() -> None:
     """Run until SIGTERM."""
-    folder, mark, rate, database = sys.argv[1:]
+    folder, mark, rate, database, login = sys.argv[1:]
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     path = Path(folder, "acknowledged")
     before = path.read_text().split() if path.exists() else []
     number, doubt = int(before[-2]) + 1 if before else 0, bool(before)
-    writer = Writer(mark, database)
+    writer = Writer(mark, database, json.loads(login))
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     due = time.monotonic()
     while not stop:

@@ -14,10 +14,7 @@ from stream import Stream
 
 @pytest.fixture
 def stream(consumer_machine: Machine, all_of_them: Machines, run_id: str) -> Iterator[Stream]:
-    databases = all_of_them.of("mariadb")
-    if not databases:
-        pytest.skip("no MariaDB in this inventory")
-    stream = Stream(consumer_machine, databases[0], run_id)
+    stream = Stream(consumer_machine, all_of_them.databases[0], run_id)
     yield stream
     stream.clean_up()
 

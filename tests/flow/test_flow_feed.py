@@ -184,7 +184,7 @@ def person(api_machine: Machine, all_of_them: Machines) -> Iterator[str]:
     words = f"helfy user add {name} {name}@example.com --keep"
     api_machine.run(words, stdin=f"{PASSWORD}\n")
     yield name
-    database = all_of_them.of("mariadb")[0]
+    database = all_of_them.databases[0]
     database.sql(
         f"DELETE s FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.username = '{name}';"
         f" DELETE FROM users WHERE username = '{name}'"

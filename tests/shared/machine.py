@@ -66,6 +66,13 @@ class Machine:
             sudo=True,
         )
 
+    @property
+    def sql_login(self) -> dict[str, str]:
+        """How a program on the machine logs in as the database's root, for pymysql."""
+        if "tidb" in self.groups:
+            return {"read_default_file": "/root/.my.cnf"}
+        return {"unix_socket": "/run/mysqld/mysqld.sock", "user": "root"}
+
     def attempt(
         self, script: str, stdin: str = "", *, root: bool = True, seconds: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
@@ -102,7 +109,7 @@ class Machine:
 
     def sql(self, statements: str) -> list[list[str]]:
         """Run SQL as the database's root and give the rows; a NULL is the string NULL."""
-        script = f"mariadb --batch --skip-column-names {self.vars['mariadb_database']}"
+        script = f"mariadb --batch --skip-column-names {self.vars['database_name']}"
         return [row.split("\t") for row in self.run(script, statements).splitlines()]
 
     def hang_up(self) -> None:

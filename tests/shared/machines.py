@@ -46,7 +46,6 @@ WANTED: Final = (
     "kafka_topic_replication",
     "kafka_topic_retention_hours",
     "mariadb_bind_address",
-    "mariadb_database",
     "mariadb_port",
     "nginx_address_connections",
     "nginx_api_timeout_seconds",
@@ -106,6 +105,11 @@ class Machines:
     def of(self, group: str) -> list[Machine]:
         """Give a group's machines."""
         return [machine for machine in self.by_name.values() if group in machine.groups]
+
+    @property
+    def databases(self) -> list[Machine]:
+        """The machines of the database, MariaDB's or TiDB's."""
+        return self.of("mariadb") or self.of("tidb")
 
     def close(self) -> None:
         """End the connections."""
