@@ -40,6 +40,7 @@ BINLOG_UNREADABLE, DUPLICATE = 1236, 1062
 XA_OPEN_SECONDS: Final = 60
 STALE_SECONDS: Final = 90
 MOST_NAMED: Final = 5
+REMEDY: Final = "docs/security.md, what root can defeat; then helfy gaps acknowledge"
 EVENTS: Final = ("INSERT", "UPDATE", "DELETE")
 NOTES: Final = "helfy_guard.unlogged_changes"
 NOTES_COLUMNS: Final = (
@@ -67,6 +68,7 @@ QUESTIONS: Final = {
     " FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = %(database)s"
     " AND TABLE_NAME IN %(tables)s AND CONCAT(DELETE_RULE, UPDATE_RULE) REGEXP 'CASCADE|SET'",
     "notes": f"SELECT *, UNIX_TIMESTAMP(changed_at) AS at FROM {NOTES}",
+    "gtids": "SELECT @@GLOBAL.gtid_binlog_pos AS position",
     # Last: all that is above is from before it.
     "binlog": "SHOW MASTER STATUS",
 }
@@ -141,6 +143,8 @@ def observe(settings: Settings, cursor: Any) -> dict[str, Any]:
         rows = list(cursor.fetchall())
         seen[part] = {row["name"]: row for row in rows} if rows and "name" in rows[0] else rows
     seen["prepared"] = {xid(row) for row in seen["prepared"]}
+    gtids = (one.split("-") for one in seen["gtids"][0]["position"].split(",") if one)
+    seen["gtids"] = {domain: int(number) for domain, _, number in gtids}
     return seen
 
 
@@ -162,7 +166,7 @@ class Guard:
         """Read, compare, announce. Raises pymysql's errors; the next round goes on from there."""
         with connect(self.settings, self.settings.account) as link, link.cursor() as cursor:
             seen = observe(self.settings, cursor)
-            ddl = self._read(cursor, seen["binlog"][0]) if seen["binlog"] else set()
+            ddl = self._read(cursor, seen) if seen["binlog"] else set()
             # Of the round before as well: DDL may be read, and its work be seen only now.
             wrong = self._compare(seen, ddl.union(self.state["ddl"]))
             self.state["ddl"] = sorted(ddl)
@@ -181,32 +185,37 @@ class Guard:
         new.write_text(json.dumps(self.state))
         new.rename(self.file)
 
-    def _read(self, cursor: Any, status: dict[str, Any]) -> set[str]:
+    def _read(self, cursor: Any, seen: dict[str, Any]) -> set[str]:
         """Read up to where the binlog is; give the captured tables that DDL named."""
-        state, goal = self.state, place(status["File"], status["Position"])
+        state, status = self.state, seen["binlog"][0]
+        goal = place(status["File"], status["Position"])
         if not state["file"]:
             cursor.execute("SHOW BINARY LOGS")
             state["file"] = cursor.fetchone()["Log_name"]
+        back = any(seen["gtids"].get(name, 0) < number for name, number in state["gtids"].items())
         try:
-            if place(state["file"], state["position"]) > goal:
-                raise ValueError("the binlog ends before that")
-            if self._reader is None:
-                link = connect(self.settings, self.settings.account)
-                self._reader = Reader(link, self.settings.database, self.settings.captured, state)
-            self._reader.read_to(goal)
-        except (ValueError, pymysql.err.OperationalError) as error:
-            self.close()
-            if not isinstance(error, ValueError) and error.args[0] != BINLOG_UNREADABLE:
+            if not back and place(state["file"], state["position"]) <= goal:
+                if self._reader is None:
+                    link = connect(self.settings, self.settings.account)
+                    self._reader = Reader(
+                        link, self.settings.database, self.settings.captured, state
+                    )
+                self._reader.read_to(goal)
+                reader, self._findings = self._reader, self._findings + self._reader.findings
+                ddl, reader.findings, reader.ddl = reader.ddl, [], set()
+                return ddl
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != BINLOG_UNREADABLE:
                 raise
-            lost = f"{state['file']}:{state['position']}"
-            text = f"cannot be read from there to {status['File']}:{status['Position']}"
-            since = state.get("read_to") or time.time()
-            self._findings.append(Finding("binlog_reset", lost, text, since, time.time()))
-            state |= {"file": status["File"], "position": status["Position"], "gtids": {}}
-            return set(self.settings.captured)
-        reader, self._findings = self._reader, self._findings + self._reader.findings
-        ddl, reader.findings, reader.ddl = reader.ddl, [], set()
-        return ddl
+        except ValueError:
+            pass  # It is another file of that name.
+        # RESET MASTER, or a purge before all was read: go on from where it is now.
+        self.close()
+        lost, since = f"{state['file']}:{state['position']}", state.get("read_to") or time.time()
+        text = f"cannot be read from there to {status['File']}:{status['Position']}"
+        self._findings.append(Finding("binlog_reset", lost, text, since, time.time()))
+        state |= {"file": status["File"], "position": status["Position"], "gtids": {}}
+        return set(self.settings.captured)
 
     def _compare(self, seen: dict[str, Any], ddl: set[str]) -> Wrong:
         """Note what happened since the last round; give what is wrong now: cause, text by name.
@@ -277,7 +286,7 @@ class Guard:
         self._findings.append(Finding(cause, source, text, since, now))
 
     def _announce(self, cursor: Any, wrong: Wrong, notes: list[dict[str, Any]]) -> None:
-        """Announce one gap for each cause of what happened, and one for each thing that is wrong."""
+        """Announce a gap for each cause of what happened, and one for each thing that is wrong."""
         for note in notes:
             text = f"{note['table_name']} changed by {note['account']} with sql_log_bin=0"
             source, at = f"thread {note['connection_id']}", float(note["at"])
@@ -318,7 +327,8 @@ class Guard:
         ends = until if until is None else moment(until)
         gap: dict[str, object] = {"cause": cause, "source_id": source[:190]}
         gap |= {"detail": detail[:1024], "starts_at": moment(since), "ends_at": ends}
-        say("error", "record_gap", **gap, remedy="see docs/security.md, then helfy gaps")
+        named = {"sourceId": gap["source_id"], "startsAt": gap["starts_at"], "endsAt": ends}
+        say("error", "gap_announced", cause=cause, detail=detail, **named, remedy=REMEDY)
         self.state["pending"].append(gap)
 
     def _write(self, cursor: Any) -> None:

@@ -43,6 +43,7 @@ MOVES: Final = re.compile(
     r"|DISCARD|IMPORT|CREATE OR REPLACE TABLE|CREATE TABLE(?=.* SELECT\b))\b"
 )
 
+
 @dataclass(frozen=True)
 class Finding:
     """Something found at ``source``, such as a GTID; times in seconds since the epoch."""
