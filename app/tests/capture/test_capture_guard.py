@@ -438,3 +438,29 @@ def test_install_changes_nothing_twice(lab: Lab) -> None:
 def test_check_says_that_no_round_was_made(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="has not checked yet"):
         bg.check(lab.settings, tmp_path / "none.json")
+
+
+DENIED: Final = (
+    *(STATEMENT, MIXED, UNLOGGED, MINIMAL, "SET STATEMENT binlog_format = STATEMENT FOR DO 1"),
+    *("SET timestamp = 1", "SET gtid_seq_no = 1", "SET gtid_domain_id = 2", "SET server_id = 9"),
+    *("SET GLOBAL sync_binlog = 0", "RESET MASTER", "PURGE BINARY LOGS BEFORE NOW()", "BINLOG ''"),
+    *("CREATE TABLE t (id INT)", "CREATE TABLE c AS SELECT * FROM users", "DROP TABLE users"),
+    *("ALTER TABLE users ENGINE = MEMORY", "TRUNCATE sessions", "RENAME TABLE users TO u"),
+    *("DROP TRIGGER helfy_unlogged_users_update", "DELETE FROM helfy_guard.unlogged_changes"),
+    *(GAP, "DELETE FROM record_gaps", "UPDATE record_gaps SET acknowledged_at = NOW()"),
+    *("SELECT 1 INTO OUTFILE '/tmp/x'", "GRANT SELECT ON helfy.* TO x@localhost"),
+)
+
+
+def test_operator_is_denied_what_defeats_the_record(lab: Lab) -> None:
+    link = pymysql.connect(
+        unix_socket=lab.server.socket, user="helfy_operator", database="helfy", autocommit=True
+    )
+    with link, link.cursor() as cursor:
+        for statement in DENIED:
+            with pytest.raises(pymysql.err.MySQLError) as denied:
+                cursor.execute(statement)
+            assert denied.value.args[0] in {1044, 1142, 1227}, statement
+        cursor.execute(ADD.replace("ada", "bob"))
+        cursor.execute("SELECT cause FROM record_gaps")
+    assert lab.gaps() == []
