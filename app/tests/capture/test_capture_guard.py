@@ -24,6 +24,9 @@ sys.path.insert(0, str(ROLES / "mariadb/files"))
 
 import binlog_guard as bg
 
+# PyMySQL leaves to the garbage collector a Unix socket whose connection was refused.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket .*family=1:ResourceWarning")
+
 SECRET: Final = "value-of-a-statement"
 CAPTURED: Final = ("users", "sessions", "record_gaps")
 UNLOGGED: Final = "SET SESSION sql_log_bin = 0"
@@ -465,7 +468,8 @@ def test_operator_is_denied_what_defeats_the_record(lab: Lab) -> None:
         for statement in DENIED:
             with pytest.raises(pymysql.err.MySQLError) as denied:
                 cursor.execute(statement)
-            assert denied.value.args[0] in {1044, 1142, 1227}, statement
+            # 1419: triggers want SUPER where there is a binlog.
+            assert denied.value.args[0] in {1044, 1142, 1227, 1419}, statement
         cursor.execute(ADD.replace("ada", "bob"))
         cursor.execute("SELECT cause FROM record_gaps")
     assert lab.gaps() == []
