@@ -59,7 +59,7 @@ _CAPTURE: Final = KafkaLogin("helfy_capture", PASSWORD)
 _CAPTURE_USER: Final = f"{_CAPTURE.username}@'127.0.0.1'"
 _START_SECONDS: Final = 60
 _SETTLE_SECONDS: Final = 60
-_WORKER_FILES: Final = ("worker.properties", "log4j2.properties")
+_WORKER_FILES: Final = ("worker.properties", "log4j2.properties", "logging.properties")
 
 
 class ConnectorFailedError(Exception):
@@ -249,7 +249,7 @@ class Connector:
         """Give the properties that it was begun with."""
         lines = (line.strip() for line in self.file.read_text().splitlines())
         pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-        return {name: value for name, _, value in pairs}
+        return {name: value.replace("\\\\", "\\") for name, _, value in pairs}
 
     def create(self) -> None:
         """Make its topic and its marker's table, and begin it."""
