@@ -13,6 +13,7 @@ from helfy.feed.pager import Pager
 from helfy.feed.reader import StreamReader
 from helfy.feed.settings import Stream
 
+CAPTURED = {f"helfy.{table}": ("id", "email", "note") for table in ("users", "sessions")}
 SECRET = "$2b$12$thisisahashthatnobodymaysee"
 
 
@@ -33,7 +34,15 @@ class Topic:
 
     def stream(self, **more: Any) -> Stream:
         """Settings of whoever reads it."""
+        more = {"captured": CAPTURED, **more}
         return Stream(bootstrap_servers=(self.kafka.server,), topic=self.name, **more)
+
+    @staticmethod
+    def captured_toml(table: str) -> str:
+        """CAPTURED as a table of a settings file."""
+        return f"[{table}]\n" + "".join(
+            f'"{name}" = {json.dumps(columns)}\n' for name, columns in CAPTURED.items()
+        )
 
     def change(
         self, row: int, kind: str = "c", table: str = "users", **data: Any

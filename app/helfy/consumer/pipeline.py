@@ -40,7 +40,7 @@ class Pipeline:
         known: Callable[[bytes], bool] = lambda _: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._redactor = Redactor(settings.redact_columns, settings.secret)
+        self._redactor = Redactor(settings.redact_columns, settings.captured, settings.secret)
         self._limits = Limits(settings.max_value_bytes, settings.max_line_bytes)
         self._known = known
         self._clock = clock
@@ -96,10 +96,11 @@ class Pipeline:
             log.error("snapshot_taken", extra={"fields": fields})
 
     def _warn(self, table: str, columns: tuple[str, ...]) -> None:
-        """Tell once per column: what must never be captured stands in Kafka."""
+        """Tell once per column: what is not to be captured stands in Kafka."""
         for column in columns:
             if (table, column) not in self._leaked:
                 self._leaked.add((table, column))
-                log.warning(
-                    "secret_column_in_topic", extra={"fields": {"table": table, "column": column}}
+                log.error(
+                    "leaked_column_in_topic",
+                    extra={"fields": {"table": table, "column": column}},
                 )

@@ -1,13 +1,17 @@
 """Replace what may be a secret in the text of a DDL.
 
-A statement is suspect from the first word on that sets a password (IDENTIFIED, PASSWORD, …) or
-names a redacted column (whose DEFAULT would be a secret). Every string literal and hexadecimal
-number is replaced and comments are emptied, in a statement about accounts from that word on,
-which may take too much but not too little; what is spared in the definition of a table,
-``redact_table`` says. Where it is unclear what is a literal, all goes from the first of them
-on: with a backslash (sql_mode decides what it means), a comment that is executed, a quote
-without its partner, and where a suspect word stands within quotes without being all that they
-hold, as it does when they were paired wrongly.
+A statement is suspect from the first word on that sets a password (IDENTIFIED, PASSWORD, …),
+names a redacted column (whose DEFAULT would be a secret) or looks like the name of one without
+being a captured column. Every string literal and hexadecimal number is replaced and comments are
+emptied, in a statement about accounts from that word on, which may take too much but not too
+little; what is spared in the definition of a table, ``redact_table`` says. The same goes for each
+statement on a table that is not captured. In one that is not suspect only what is opaque is
+replaced: a hash or a token is one long run of letters and digits.
+
+Where it is unclear what is a literal, all goes from the first of them on: with a backslash
+(sql_mode decides what it means), a comment that is executed, a quote without its partner, and
+where a suspect word stands within quotes without being all that they hold, as it does when they
+were paired wrongly.
 """
 
 import re
@@ -28,6 +32,11 @@ _WORDS: Final = (
     "authentication_string",
     "connection",  # of a FEDERATED table: a URL with its password
 )
+# Names of columns that nobody has listed and that may hold a secret.
+_SUSPECT_NAME: Final = (
+    r"[\w$]*(?:hash|token|secret|passw|pwd|salt|credential|api_?key)[\w$]*|pw|pass|otp|pin"
+)
+_OPAQUE: Final = re.compile(r"[\w$./+=-]{20}")
 _PARTS: Final = re.compile(
     r"""
     (?P<quoted>(?P<quote>['"`]) (?:(?!(?P=quote)).|(?P=quote){2})*+ (?:(?P=quote)|(?P<open>\Z)))
@@ -48,35 +57,42 @@ _UNCLEAR: Final = ("\\", "/*!", "/*M!")
 
 
 class SqlRedactor:
-    """Redacts statements for a set of columns."""
+    """Redacts statements: ``columns`` hold secrets, ``captured`` do not, whatever their names."""
 
-    def __init__(self, columns: Iterable[str]) -> None:
-        words = sorted({*_WORDS, *(name.casefold() for name in columns)})
+    def __init__(self, columns: Iterable[str], captured: Iterable[str] = ()) -> None:
+        secret = {name.casefold() for name in columns}
         # "_" and "$" are part of a name: password_changed_at is no password.
-        joined = "|".join(re.escape(word) for word in words)
-        self._suspect = re.compile(rf"(?<![\w$])(?:{joined})(?![\w$])", re.IGNORECASE)
+        words = _joined({*_WORDS, *secret})
+        harmless = _joined({name.casefold() for name in captured} - secret - {*_WORDS}) or "(?!)"
+        self._suspect = re.compile(
+            rf"(?<![\w$])(?!(?:{harmless})(?![\w$]))(?:{words}|{_SUSPECT_NAME})(?![\w$])",
+            re.IGNORECASE,
+        )
 
-    def redact(self, sql: str) -> str:
-        """Give the statement without what may be a secret."""
+    def redact(self, sql: str, *, captured: bool = True) -> str:
+        """Give the statement without what may be a secret; ``captured``: whether its table is."""
         suspect = self._suspect.search(sql)
-        if suspect is None:
+        accounts = _ACCOUNTS.match(sql)
+        if suspect is None and accounts:
             return sql
         parts = list(_PARTS.finditer(sql))
-        harmless: frozenset[int] | None = None
+        kept = frozenset(part.start() for part in parts) if captured else frozenset()
         unclear = any(mark in sql for mark in _UNCLEAR) or any(
             part["open"] is not None for part in parts
         )
-        if not unclear:
-            harmless = harmless_literals(parts, self._suspect, _WORDS)
+        if suspect is not None and not unclear:
+            harmless = harmless_literals(parts, self._suspect, _WORDS) if captured else None
+            kept = harmless or frozenset()
             unclear = harmless is None and any(self._astray(part) for part in parts)
         cut = _CUT.search(sql) if unclear else None
         if cut is not None:
             return f"{sql[: cut.start()]}{REPLACEMENT} …"
-        kept = harmless or frozenset()
-        start = suspect.start() if _ACCOUNTS.match(sql) else 0
+        start = suspect.start() if suspect is not None and accounts else 0
         return _PARTS.sub(
             lambda part: (
-                part[0] if part.end() <= start or part.start() in kept else _replacement(part)
+                part[0]
+                if part.end() <= start or (part.start() in kept and not _OPAQUE.search(part[0]))
+                else _replacement(part)
             ),
             sql,
         )
@@ -85,6 +101,10 @@ class SqlRedactor:
         """Say whether a suspect word stands where no keyword and no name can."""
         inside = part["quoted"][1:-1] if part["quoted"] else ""
         return bool(self._suspect.search(inside)) and not self._suspect.fullmatch(inside)
+
+
+def _joined(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words))
 
 
 def _replacement(part: re.Match[str]) -> str:

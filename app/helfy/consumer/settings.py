@@ -13,7 +13,9 @@ Keys, with their defaults where there is one::
     max_value_bytes = 32768       # a larger value of a column is truncated
     [redact]
     columns = ["password_hash", "token_hash"]
-    [secret]                      # never captured, by table
+    [captured]                    # by table; nothing else gets into a line
+    "helfy.users" = ["id", "username"]
+    [secret]                      # by table: always said to be redacted
     "helfy.users" = ["password_hash"]
     [workers]
     count = 1                     # at most so many share the partitions; 0: one per core
@@ -42,7 +44,7 @@ MAX_LINE_BYTES: Final = 1024**3
 # What a line takes besides one value of the largest size.
 LINE_OVERHEAD_BYTES: Final = 2048
 MAX_WORKERS: Final = 64
-SECRET_COLUMNS: Final = ("password_hash", "token_hash")
+DEFAULT_REDACTED: Final = ("password_hash", "token_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Settings:
     group_id: str
     max_line_bytes: int = 262_144
     max_value_bytes: int = 32_768
-    redact_columns: tuple[str, ...] = SECRET_COLUMNS
+    redact_columns: tuple[str, ...] = DEFAULT_REDACTED
+    captured: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     secret: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workers: int = 1
     metrics_listen: str | None = None
@@ -85,7 +88,7 @@ def cores() -> int:
 
 
 def _settings(root: Table, password_file: Path | None) -> Settings:
-    root.only("kafka", "journal", "redact", "secret", "workers", "metrics")
+    root.only("kafka", "journal", "redact", "captured", "secret", "workers", "metrics")
     kafka, journal, redact = root.table("kafka"), root.table("journal"), root.table("redact")
     kafka.only("bootstrap_servers", "username", "ca_file", "topic", "group_id")
     journal.only("max_line_bytes", "max_value_bytes")
@@ -102,7 +105,8 @@ def _settings(root: Table, password_file: Path | None) -> Settings:
         group_id=kafka.name("group_id", f"helfy-consumer-{socket.gethostname()}"),
         max_line_bytes=line,
         max_value_bytes=journal.integer("max_value_bytes", min(32_768, most), 1, most),
-        redact_columns=redact.names("columns", SECRET_COLUMNS),
+        redact_columns=redact.names("columns", DEFAULT_REDACTED),
+        captured=root.table("captured").names_by_table(),
         secret=root.table("secret").names_by_table(),
         workers=workers.integer("count", 1, 0, MAX_WORKERS) or cores(),
         metrics_listen=metrics.server("listen"),

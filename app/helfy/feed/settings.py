@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from helfy.config import Section, readable
-from helfy.consumer.settings import LINE_OVERHEAD_BYTES, MIN_LINE_BYTES, SECRET_COLUMNS, Settings
+from helfy.consumer.settings import DEFAULT_REDACTED, LINE_OVERHEAD_BYTES, MIN_LINE_BYTES, Settings
 from helfy.kafka_consumer import KafkaLogin
 
 _HIGHEST_PORT = 65535
@@ -44,7 +44,9 @@ class Stream(Section):
     """The consumers' groups: how far they are is part of the status."""
     max_line_bytes: Annotated[int, Field(ge=MIN_LINE_BYTES, le=_MOST_LINE_BYTES)] = 262_144
     max_value_bytes: Annotated[int, Field(ge=1, le=_MOST_LINE_BYTES)] = 32_768
-    redact_columns: _Columns = SECRET_COLUMNS
+    redact_columns: _Columns = DEFAULT_REDACTED
+    captured: dict[_Table, _Columns] = Field(default_factory=dict)
+    """By ``database.table``, the columns that are captured; nothing else gets into a line."""
     secret: dict[_Table, _Columns] = Field(default_factory=dict)
     """By ``database.table``, the columns that are never captured."""
 
@@ -77,5 +79,6 @@ class Stream(Section):
             max_line_bytes=self.max_line_bytes,
             max_value_bytes=min(self.max_value_bytes, self.max_line_bytes - LINE_OVERHEAD_BYTES),
             redact_columns=self.redact_columns,
+            captured={table.lower(): columns for table, columns in self.captured.items()},
             secret={table.lower(): columns for table, columns in self.secret.items()},
         )

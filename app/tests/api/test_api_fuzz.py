@@ -24,6 +24,7 @@ def test_every_answer_is_in_the_document(
     topic = Topic(kafka)
     topic.write(topic.change(1), topic.change(1, "u"), ({}, b"no JSON"), topic.heartbeat())
     stream = f'[stream]\nbootstrap_servers = ["{kafka.server}"]\ntopic = "{topic.name}"\n'
+    stream += topic.captured_toml("stream.captured")
     process = processes(WIDE + stream)
     url, token = f"http://127.0.0.1:{process.port}", process.login(name)[2]["token"]
 

@@ -113,6 +113,7 @@ def test_settings_are_frozen_and_hide_their_secrets(file: Path) -> None:
         ("[passwords]\nconcurrent_hashes = 8\n", "(8) must be less than server.threads (8)"),
         ("[stream]\nbootstrap_servers = []\n", "stream.bootstrap_servers = []: "),
         ('[stream]\nbootstrap_servers = ["kafka"]\n', 'bootstrap_servers.0 = "kafka": must be'),
+        ('[stream]\ncaptured = {users = ["a"]}\n', "stream.captured"),
         ('[stream]\nsecret = {users = ["a"]}\n', "stream.secret"),
         ('[stream]\nconsumer_groups = ["a b"]\n', "stream.consumer_groups.0"),
         ('[server]\nprocesses = ["8001"]\n', 'server.processes.0 = "8001": must be host:port'),

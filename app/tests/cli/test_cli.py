@@ -42,6 +42,7 @@ class Helfy:
             f'[database]\nhost = "{self.mariadb.host}"\nport = {self.mariadb.port}\n'
             f'name = "cli"\n[passwords]\nbcrypt_cost = 4\n'
             f'[stream]\nbootstrap_servers = ["{server}"]\ntopic = "{topic}"\n'
+            f"{Topic.captured_toml('stream.captured')}"
             '[stream.secret]\n"helfy.users" = ["password_hash"]\n'
         )
 

@@ -1,7 +1,8 @@
 """What the consumer's tests share: settings as in production, samples, a line as a dict."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,22 @@ SAMPLES = HERE.parent / "samples"
 EXPECTED = HERE / "expected"
 NOW = 1_795_460_489.445
 
+_USERS = (
+    *("id", "username", "email", "is_active", "created_at", "updated_at"),
+    *("balance", "profile", "birth", "last_login", "nickname", "nick"),
+    *("role", "note", "doc", "blobcol", "amount", "phone", "password_changed_at"),
+)
+
 SETTINGS = Settings(
     bootstrap_servers=("127.0.0.1:9092",),
     topic="tidb_changes",
     group_id="helfy-consumer-test",
+    captured={
+        "app.users": _USERS,
+        "helfy.users": _USERS,
+        "app.nopk": ("a", "b"),
+        "app.t2": ("id",),
+    },
     secret={"app.users": ("password_hash",), "helfy.users": ("password_hash",)},
 )
 
@@ -65,9 +78,28 @@ def _bytes(value: object) -> bytes | None:
     return json.dumps(value).encode()
 
 
-def line(value: object, key: object = None, settings: Settings = SETTINGS) -> dict[str, Any]:
-    """The line of such a record, which must have one."""
-    written = pipeline(settings).line(record(value, key))
+def all_columns(value: object, key: object) -> dict[str, tuple[str, ...]]:
+    """The columns of a record, by table."""
+    told: Any = value.get("payload", value) if isinstance(value, dict) else {}
+    source = told.get("source")
+    told = {**told, **(source if isinstance(source, dict) else {})}
+    table = f"{told.get('db', told.get('database'))}.{told.get('table')}".lower()
+    images = [key, *(told.get(name) for name in ("before", "after"))]
+    for name in ("data", "old"):
+        images += rows if isinstance(rows := told.get(name), list) else []
+    columns = {name for image in images if isinstance(image, dict) for name in image}
+    return {table: ("id", *columns)}
+
+
+def line(
+    value: object,
+    key: object = None,
+    settings: Settings = SETTINGS,
+    captured: Mapping[str, tuple[str, ...]] | None = None,
+) -> dict[str, Any]:
+    """The line of such a record, which must have one; by default all its columns are captured."""
+    captured = {**settings.captured, **all_columns(value, key)} if captured is None else captured
+    written = pipeline(replace(settings, captured=captured)).line(record(value, key))
     assert written is not None
     return parsed(written, settings.max_line_bytes)
 

@@ -123,7 +123,7 @@ def test_a_secret_column_that_came_along_is_redacted(caplog: pytest.LogCaptureFi
     told = line(value)
     assert "$2b$12$" not in json.dumps(told)
     assert told["change"]["redacted"] == ["password_hash"]
-    assert [entry.getMessage() for entry in caplog.records] == ["secret_column_in_topic"]
+    assert [entry.getMessage() for entry in caplog.records] == ["leaked_column_in_topic"]
 
 
 def test_rows_without_primary_key_have_ids_of_their_own() -> None:

@@ -41,7 +41,7 @@ def consumer(topic: Topic, home: Path, workers: int, port: int) -> Iterator[Path
     config.write_text(
         f'[kafka]\nbootstrap_servers = ["{topic.kafka.server}"]\ntopic = "{topic.name}"\n'
         f'group_id = "{topic.name}"\n[workers]\ncount = {workers}\n'
-        f'[metrics]\nlisten = "127.0.0.1:{port}"\n'
+        f'[metrics]\nlisten = "127.0.0.1:{port}"\n{topic.captured_toml("captured")}'
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("NOTIFY_SOCKET", None)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SECRET = "s3cr3t-7f00d"
+PASSWORD_HASH = "$2b$12$abcdefghijklmnopqrstuu.WXYZ0123456789./abcdefghijklmno"
 
 
 @pytest.mark.parametrize("name", ["password_hash", "PASSWORD_HASH", "Token_Hash"])
@@ -41,16 +42,63 @@ def test_secret_columns_are_always_listed() -> None:
     assert line(elsewhere, {"id": 1}, configured)["change"]["redacted"] == []
 
 
-def test_a_secret_column_in_the_topic_is_reported_once(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("op", ["c", "u", "d", "r"])
+def test_column_that_is_not_captured_is_redacted(op: str) -> None:
+    value = change(op)
+    for image in ("before", "after"):
+        if value[image]:
+            value[image] |= {"pw": SECRET + image, "EMAIL": "x"}
+    told = line(value, {"id": 1, "pw": SECRET}, captured={"App.Users": ("ID", "email")})
+    assert SECRET not in json.dumps(told)
+    assert told["change"]["redacted"] == ["password_hash", "pw", "updated_at"]
+    assert told["change"]["data"].keys() == {"id", "email", "EMAIL"}
+    assert told["change"]["key"] == {"id": 1}
+
+
+@pytest.mark.parametrize("op", ["c", "u", "d", "r"])
+def test_row_of_a_table_that_is_not_captured_has_no_values(
+    op: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    value = change(op, source={"table": "users_backup"})
+    told = line(value, {"id": SECRET}, captured=SETTINGS.captured)["change"]
+    assert (told["key"], told["data"], told["old"]) == (None, {}, {})
+    assert told["table"] == "users_backup"
+    assert told["redacted"] == ["email", "id", "updated_at"]
+    leaks = [entry for entry in caplog.records if entry.getMessage() == "leaked_column_in_topic"]
+    assert [entry.__dict__["fields"] for entry in leaks] == [
+        {"table": "app.users_backup", "column": "*"}
+    ]
+
+
+def test_row_without_a_list_of_captured_columns_has_no_values() -> None:
+    told = line(change("c"), {"id": 1}, captured={})["change"]
+    assert (told["key"], told["data"]) == (None, {})
+
+
+@pytest.mark.parametrize("column", ["email", "profile"])
+def test_password_hash_in_a_captured_column_is_redacted(
+    column: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    value = change("u")
+    value["after"] |= {"profile": "x", column: f"was {PASSWORD_HASH}"}
+    value["before"] |= {"profile": json.dumps({"deep": [{"was": PASSWORD_HASH}]})}
+    told = line(value, {"id": 1})
+    assert PASSWORD_HASH not in json.dumps(told)
+    assert column in told["change"]["redacted"]
+    assert {"table": "app.users", "column": column} in [
+        entry.__dict__["fields"] for entry in caplog.records
+    ]
+
+
+@pytest.mark.parametrize("name", ["password_hash", "pw"])
+def test_leaked_column_is_reported_once(name: str, caplog: pytest.LogCaptureFixture) -> None:
     made = pipeline()
     value = change("c")
-    value["after"]["password_hash"] = SECRET
+    value["after"][name] = SECRET
     for _ in range(3):
         made.line(record(value, {"id": 1}))
-    assert [entry.getMessage() for entry in caplog.records] == ["secret_column_in_topic"]
-    assert caplog.records[0].__dict__["fields"] == {"table": "app.users", "column": "password_hash"}
+    assert [entry.getMessage() for entry in caplog.records] == ["leaked_column_in_topic"]
+    assert caplog.records[0].__dict__["fields"] == {"table": "app.users", "column": name}
     assert SECRET not in caplog.text
 
 

@@ -1,7 +1,7 @@
 """No secret gets out of a DDL, and what is harmless in one stays."""
 
 import pytest
-from consumer_support import ddl, line
+from consumer_support import SETTINGS, ddl, line
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -60,8 +60,12 @@ def test_secrets_in_a_ddl_are_replaced(sql: str, written: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "CREATE TABLE x (role ENUM('user','admin') DEFAULT 'user')",
+        "CREATE TABLE users (role ENUM('user','admin') DEFAULT 'user' CHECK (role <> 'x'))",
         "ALTER TABLE users ADD password_changed_at DATETIME(6) COMMENT 'it''s visible'",
+        "ALTER TABLE `users` ADD COLUMN `note` VARCHAR(9) DEFAULT _UTF8MB4'ok'",
+        "CREATE TABLE users (id INT /*T![clustered_index] CLUSTERED */) COMMENT='of people'",
+        "ALTER TABLE users ADD PARTITION (PARTITION p VALUES IN ('x'))",
+        "GRANT SELECT ON app.* TO 'bob'@'%'",
         "DROP TABLE `x`",
     ],
 )
@@ -69,6 +73,79 @@ def test_a_ddl_without_secrets_stays_as_it_is(sql: str) -> None:
     told = line(ddl(sql))["change"]
     assert told["sql"] == sql
     assert told["redacted"] == ["password_hash"]
+
+
+HASH = "$2b$12$abcdefghijklmnopqrstuu.WXYZ0123456789./abcdefghijklmno"
+
+
+@pytest.mark.parametrize(
+    ("sql", "written"),
+    [
+        ("ALTER TABLE users ADD pw TEXT DEFAULT 'x'", "ALTER TABLE users ADD pw TEXT DEFAULT '*'"),
+        (
+            "ALTER TABLE users ADD note TEXT DEFAULT 'ok', ADD api_token TEXT DEFAULT 'x'",
+            "ALTER TABLE users ADD note TEXT DEFAULT 'ok', ADD api_token TEXT DEFAULT '*'",
+        ),
+        (
+            f"ALTER TABLE users ADD note TEXT DEFAULT '{HASH}' COMMENT 'a note'",
+            "ALTER TABLE users ADD note TEXT DEFAULT '*' COMMENT 'a note'",
+        ),
+        (
+            f"CREATE TABLE users (id INT) COMMENT='{HASH}'",
+            "CREATE TABLE users (id INT) COMMENT='*'",
+        ),
+        (
+            f"CREATE TABLE users (a INT CHECK (a <> '{HASH}'))",
+            "CREATE TABLE users (a INT CHECK (a <> '*'))",
+        ),
+        (
+            f"ALTER TABLE users ADD a TEXT AS (IF(b = '{HASH}', 'x', 'y')) STORED",
+            "ALTER TABLE users ADD a TEXT AS (IF(b = '*', 'x', 'y')) STORED",
+        ),
+        (
+            f"ALTER TABLE users ADD PARTITION (PARTITION p VALUES IN ('{HASH}'))",
+            "ALTER TABLE users ADD PARTITION (PARTITION p VALUES IN ('*'))",
+        ),
+        (
+            f"CREATE VIEW users AS SELECT '{HASH}' AS email, 'x' AS role",
+            "CREATE VIEW users AS SELECT '*' AS email, 'x' AS role",
+        ),
+        (
+            f"CREATE TABLE users SELECT 0x{HASH[7:].encode().hex()} AS a",
+            "CREATE TABLE users SELECT '*' AS a",
+        ),
+        (f"ALTER TABLE users ADD a INT -- {HASH}", "ALTER TABLE users ADD a INT /* … */"),
+        (
+            f"ALTER TABLE users ADD a INT DEFAULT 'it\\'s', ADD b TEXT DEFAULT '{HASH}'",
+            "ALTER TABLE users ADD a INT DEFAULT '*' …",
+        ),
+        (
+            f"ALTER TABLE users ADD a INT /*!50000 DEFAULT '{HASH}' */",
+            "ALTER TABLE users ADD a INT /*!50000 DEFAULT '*' …",
+        ),
+    ],
+)
+def test_what_may_be_a_secret_in_a_ddl_is_replaced(sql: str, written: str) -> None:
+    told = line(ddl(sql))["change"]
+    assert told["sql"] == written.replace("'*'", "'[redacted]'")
+    assert told["redacted"] == ["password_hash", "sql"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "written"),
+    [
+        (
+            "CREATE TABLE c (role ENUM('a') DEFAULT 'a')",
+            "CREATE TABLE c (role ENUM('*') DEFAULT '*')",
+        ),
+        ("CREATE VIEW v AS SELECT 'x', 0xAB /* y */", "CREATE VIEW v AS SELECT '*', '*' /* … */"),
+        ("CREATE TABLE `c` LIKE `users`", "CREATE TABLE `c` LIKE `users`"),
+        ("CREATE DATABASE app COMMENT 'x'", "CREATE DATABASE app COMMENT '*'"),
+    ],
+)
+def test_no_literal_in_a_ddl_of_another_table_stays(sql: str, written: str) -> None:
+    told = line(ddl(sql, table="c"), captured=SETTINGS.captured)["change"]
+    assert told["sql"] == written.replace("'*'", "'[redacted]'")
 
 
 USERS = (

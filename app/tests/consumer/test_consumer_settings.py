@@ -31,6 +31,8 @@ max_line_bytes = 65536
 max_value_bytes = 1024
 [redact]
 columns = ["secret"]
+[captured]
+"Helfy.Users" = ["id", "Username"]
 [secret]
 "Helfy.Users" = ["password_hash"]
 [workers]
@@ -43,6 +45,7 @@ count = 3
     assert chosen.group_id == "helfy-consumer-vm1"
     assert (chosen.max_line_bytes, chosen.max_value_bytes) == (65536, 1024)
     assert chosen.redact_columns == ("secret",)
+    assert chosen.captured == {"helfy.users": ("id", "Username")}
     assert chosen.secret == {"helfy.users": ("password_hash",)}
     assert chosen.workers == 3
 
@@ -109,6 +112,8 @@ def test_a_worker_per_core(path: Path) -> None:
         (KAFKA + "[journal]\nmax_line_bytes = true", "journal.max_line_bytes = True does not do"),
         (KAFKA + "[journal]\nmax_value_bytes = 262144", "from 1 to 260096"),
         (KAFKA + "[redact]\ncolumns = ['']", "redact.columns = [''] holds what is no text"),
+        (KAFKA + "[captured]\nusers = ['a']", "captured.users = ['a'] names no table"),
+        (KAFKA + "[captured]\n'a.b' = 'c'", "captured.a.b = 'c' is no list"),
         (KAFKA + "[secret]\nusers = ['a']", "secret.users = ['a'] names no table"),
         (KAFKA + "[secret]\n'a.b' = 'c'", "secret.a.b = 'c' is no list"),
         (KAFKA + "[workers]\ncount = 65", "workers.count = 65 does not do: give a whole number"),
