@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,18 @@ def test_what_the_kernel_is_asked_for_is_set_or_refused_and_survives_a_reboot(
     swappiness = one.run("cat /proc/sys/vm/swappiness").strip()
     if Path("/var/lib/lxc", one.name).exists() and swappiness != "0":
         assert any("vm/swappiness" in each for each in told["refused"])
+
+
+def test_killed_node_is_active_again_within_seconds(cluster: Cluster) -> None:
+    for unit in UNITS:
+        before = cluster.processes()
+        cluster.one.run(f"systemctl kill --signal=KILL {unit}")
+        began = time.monotonic()
+        wait_for(lambda u=unit, p=before: cluster.processes()[u] not in {"0", p[u]}, unit, 8)
+        assert time.monotonic() - began < 8
+    wait_for(cluster.answers, "each node answers", 20)
+    policy = cluster.one.run(f"systemctl show --property Restart,RestartUSec {' '.join(UNITS)}")
+    assert set(policy.split()) == {"Restart=always", "RestartUSec=1s"}
 
 
 def test_root_has_the_generated_password_and_the_others_what_they_need(cluster: Cluster) -> None:

@@ -1,6 +1,7 @@
 """A second machine joins the cluster, and leaves it again."""
 
 import json
+import time
 
 import pytest
 from tidb_course import KAFKA, UNITS, WHOLE, Cluster, Mirror, refused, succeeded
@@ -53,6 +54,20 @@ def test_a_second_run_on_both_changes_nothing(cluster: Cluster) -> None:
     before = [cluster.processes(machine) for machine in (cluster.one, cluster.two)]
     assert succeeded(cluster.play("site", *WHOLE, both=True)).changed == set()
     assert [cluster.processes(machine) for machine in (cluster.one, cluster.two)] == before
+
+
+def test_restart_of_tikv_with_one_copy_says_what_it_waits_for(cluster: Cluster) -> None:
+    before = [cluster.processes(machine) for machine in (cluster.one, cluster.two)]
+    began = time.monotonic()
+    run = succeeded(cluster.play("restart", both=True, restart_roles="tikv"))
+    # TiUP's own 600 s for each node would be 20 minutes.
+    assert time.monotonic() - began < 180
+    [task] = [name for name in run.changed if "Restart the nodes" in name]
+    assert "waits up to 30 s for its leaders to move, which they cannot" in task
+    after = [cluster.processes(machine) for machine in (cluster.one, cluster.two)]
+    assert all(
+        old["tikv-20160"] != new["tikv-20160"] for old, new in zip(before, after, strict=True)
+    )
 
 
 def test_a_host_that_is_gone_from_the_groups_is_refused(cluster: Cluster) -> None:

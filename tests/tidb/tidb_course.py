@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import tiup_mirror
-from machine import Machine
+from machine import Machine, MachineError
 from plays import Play, play
 
 FIRST, SECOND = tiup_mirror.VERSIONS
@@ -107,6 +107,15 @@ class Cluster:
         asked = paths if it is self.one else paths[1:]
         told = [self.ask(path, it) for path in asked]
         return {each["version"].rpartition("v")[2] for each in told}
+
+    def answers(self) -> bool:
+        """Whether each node of the first machine answers, as TiUP sees it."""
+        try:
+            return self.versions() == {self.version} and "Down" not in self.one.run(
+                "tiup cluster display helfy"
+            )
+        except (MachineError, ValueError):
+            return False
 
     def reached_by(self, machine: Machine) -> set[int]:
         """The ports of the first machine's nodes, and Kafka's, that a machine can reach."""

@@ -1,4 +1,4 @@
-"""A stand-in for PD: health, members, copies, stores, as TiUP and the role ask for them.
+"""A stand-in for PD: health, members, copies, stores, leaders, as TiUP and the role ask for them.
 
 It is alone: it takes no other member. Its etcd, which TiUP writes the topology to, is a real one
 (Debian's), a child of this process. With TLS each of the two speaks it, and demands a certificate.
@@ -26,6 +26,9 @@ import serving
 SILENCE_SECONDS: Final = 3
 HAND_OVER_SECONDS: Final = 4
 ETCD_PORT: Final = 12379
+# Of each store, for as long as they cannot move.
+LEADERS: Final = 3
+EVICT: Final = "evict-leader-scheduler"
 _STATES: Final = {"Up": 0, "Offline": 1, "Tombstone": 2}
 
 
@@ -45,10 +48,11 @@ class PD:
         self.kept: dict[str, Any] = {
             "replication": {"max-replicas": copies},
             "stores": {},
+            "evicted": [],
             "notes": {},
         }
         if self.file.exists():
-            self.kept = json.loads(self.file.read_text())
+            self.kept |= json.loads(self.file.read_text())
 
     def keep(self) -> None:
         """Write it down."""
@@ -95,6 +99,9 @@ class PD:
         if name == "config/replicate":
             self.kept["replication"] |= body
             self.keep()
+        elif name == "schedulers" and body["name"] == EVICT:
+            self.kept["evicted"].append(body["store_id"])
+            self.keep()
         elif name not in ("stores/limit", "config/schedule"):
             return None
         return 200, {}
@@ -109,7 +116,22 @@ class PD:
         kind, _, which = name.partition("/")
         if kind == "store":
             return self._take_out(int(which))
-        return (404, "scheduler not found") if kind == "schedulers" else None
+        return self._evict_no_more(which) if kind == "schedulers" else None
+
+    def _evict_no_more(self, name: str) -> serving.Answer:
+        for number in self.kept["evicted"]:
+            if name == f"{EVICT}-{number}":
+                self.kept["evicted"].remove(number)
+                self.keep()
+                return 200, {}
+        return 404, "scheduler not found"
+
+    def _leaders(self, address: str) -> int:
+        """Count a store's leaders: they move only to a store that has copies, and may have them."""
+        evicted = self.kept["evicted"]
+        numbers = {store["id"] for store in self.kept["stores"].values()}
+        moves = self.kept["replication"]["max-replicas"] > 1 and numbers - set(evicted)
+        return 0 if self.kept["stores"][address]["id"] in evicted and moves else LEADERS
 
     def _remember(self, method: str, path: str, body: Any) -> serving.Answer | None:
         if path == "/stand-in/heartbeat":
@@ -127,7 +149,7 @@ class PD:
         if self._state(address) == "Tombstone":
             return 400, {"error": "this store is a tombstone"}
         self.heard[address] = time.time()
-        return 200, {}
+        return 200, {"leaders": self._leaders(address)}
 
     def _take_out(self, number: int) -> serving.Answer:
         for store in self.kept["stores"].values():
@@ -158,7 +180,7 @@ class PD:
                 "state_name": name,
                 "version": serving.version().removeprefix("v"),
             },
-            "status": {"leader_count": 0, "region_count": 0},
+            "status": {"leader_count": self._leaders(address), "region_count": LEADERS},
         }
 
 

@@ -126,7 +126,7 @@ def speaks_grpc(request: socket.socket, tls: TLS | None) -> bool:
 def serve(
     on_port: int,
     endpoint: Endpoint,
-    metrics: str = "",
+    metrics: Callable[[], str] = str,
     *,
     grpc: int = 0,
     tls: TLS | None = None,
@@ -164,7 +164,7 @@ def serve(
             if path == "/metrics":
                 told: Answer | None = (
                     200,
-                    f"process_start_time_seconds {STARTED:.2f}\n{metrics}",
+                    f"process_start_time_seconds {STARTED:.2f}\n{metrics()}",
                 )
             else:
                 try:

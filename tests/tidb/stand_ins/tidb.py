@@ -119,6 +119,7 @@ def packet(head: bytes, payload: bytes) -> bytes:
         rb"SELECT COALESCE((SELECT value FROM " + table + rb" WHERE name = '\1'), 'OFF') AS now",
         payload[1:],
     )
+    sql = sql.replace(b"information_schema.cluster_processlist", b"information_schema.processlist")
     sql = _WRITE.sub(rb"REPLACE INTO " + table + rb" VALUES ('\1', \2)", sql)
     return (len(sql) + 1).to_bytes(3, "little") + head[3:] + payload[:1] + sql
 

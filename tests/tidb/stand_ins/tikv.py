@@ -9,13 +9,16 @@ from typing import Any
 
 import serving
 
+# What PD said last.
+LEADERS = {"leaders": 0}
+
 
 def report(pds: list[str], address: str, tls: serving.TLS | None) -> None:
     """Tell PD again and again; one that is told that it is a tombstone says no more."""
     while True:
         for pd in pds:
             try:
-                serving.ask(pd, "/stand-in/heartbeat", {"address": address}, tls)
+                LEADERS.update(serving.ask(pd, "/stand-in/heartbeat", {"address": address}, tls))
             except urllib.error.HTTPError:
                 return
             except OSError:
@@ -29,6 +32,12 @@ def answer(method: str, path: str, _body: Any) -> serving.Answer | None:
     return (200, {"version": serving.version()}) if (method, path) == ("GET", "/status") else None
 
 
+def metrics() -> str:
+    """Say how many leaders there are, as TiUP reads it."""
+    count = f'tikv_raftstore_region_count{{type="leader"}} {LEADERS["leaders"]}'
+    return f"# TYPE tikv_raftstore_region_count gauge\n{count}\n"
+
+
 def main(arguments: list[str]) -> None:
     """Run as tikv-server."""
     given = serving.options(arguments)
@@ -37,10 +46,4 @@ def main(arguments: list[str]) -> None:
     tls = serving.spoken(serving.security(given), names, demands=False)
     told = (given["pd"].split(","), given["advertise-addr"], tls)
     threading.Thread(target=report, args=told, daemon=True).start()
-    leaders = 'tikv_raftstore_region_count{type="leader"} 0\n'
-    serving.serve(
-        serving.port(given["status-addr"]),
-        answer,
-        f"# TYPE tikv_raftstore_region_count gauge\n{leaders}",
-        tls=tls,
-    )
+    serving.serve(serving.port(given["status-addr"]), answer, metrics, tls=tls)
