@@ -25,6 +25,7 @@ WANTED: Final = (
     "database_host",
     "database_name",
     "database_port",
+    "debezium_captured_columns",
     "debezium_connector",
     "debezium_message_max_bytes",
     "debezium_rest_port",
