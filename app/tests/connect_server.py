@@ -376,6 +376,9 @@ def evaluate(role: str, expression: str, **overrides: object) -> Any:
         "service_address": "127.0.0.1",
         "database_client_addresses": ["127.0.0.1"],
         "database_capture_addresses": ["127.0.0.1"],
+        "database_accounts_in_use": {
+            each: each.replace("database", "helfy") for each in secrets[1:]
+        },
         "tls_ca_file": "",
         "tls_certificate_file": "",
         **overrides,

@@ -1,6 +1,8 @@
 """Faults of the parts: killed, stopped, restarted, and what they keep lost."""
 
 import json
+import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,12 +12,21 @@ from typing import Any, Final
 
 from course import Course, lines_of
 from evidence import Result, Seen
-from machine import MachineError, wait_for
+from machine import ROOT, MachineError, wait_for
+from stream import Stream
 
 IDLE_SECONDS: Final = 30.0
 AWAY_SECONDS: Final = 60.0
 BOOT_SECONDS: Final = 60.0
 GAP_SECONDS: Final = 60.0
+JOURNAL: Final = "/var/log/journal"
+FULL_MB: Final = 16
+TOLD_SECONDS: Final = 60.0
+UNREAD_SECONDS: Final = 5.0
+HEALTH: Final = (
+    "/opt/helfy/current/bin/helfy-run helfy.stream_health --config /etc/helfy/consumer.toml"
+    " --password-file /etc/helfy/credentials/kafka_consumer"
+)
 OFFSETS: Final = "/var/lib/kafka-connect/offsets"
 
 
@@ -83,6 +94,77 @@ def vm_killed(course: Course) -> None:
     # The machine's own clock, as of the moment when it was started.
     course.restored_at = course.now() - (time.time() - course.restored_here)
     course.start_writer()
+
+
+def journal_full_and_vm_killed(course: Course) -> None:
+    """Let the journal's disk be full, look what is said of it, and kill and start the VM."""
+    machine = course.machine
+    machine.run(
+        f"mount -t tmpfs -o size={FULL_MB}M tmpfs {JOURNAL}"
+        f" && head -c 1G /dev/zero > {JOURNAL}/filler; systemctl restart systemd-journald"
+    )
+    wait_for(
+        lambda: journal_told(machine.attempt(HEALTH).stderr),
+        "the consumer's health says that the journal is not persistent",
+        TOLD_SECONDS,
+        1.0,
+    )
+    program = (ROOT / "roles/common/files/machine_health.py").read_text(encoding="utf-8")
+    assert journal_told(machine.attempt("python3 -", program).stderr)
+    wait_for(
+        lambda: journal_told(machine.attempt("helfy check").stdout),
+        "helfy check says it",
+        TOLD_SECONDS,
+        1.0,
+    )
+    vm_killed(course)
+
+
+def journal_told(text: str) -> bool:
+    """Say whether a text names the fault of the journal, with where it is and the remedy."""
+    return all(word in text for word in ("not persistent", JOURNAL, "journalctl --flush"))
+
+
+def topic_recreated(course: Course) -> None:
+    """Delete the topic with records that the consumer has not read, and create it anew."""
+    machine = course.machine
+    topic = machine.vars["kafka_topic"]
+    course.load.hold()
+    course.stop_writer()
+    Stream(machine, machine, course.mark).settled()
+    machine.run("systemctl stop helfy-consumer", seconds=60)
+    course.begun_at = course.now()
+    course.start_writer()
+    time.sleep(UNREAD_SECONDS)
+    course.stop_writer()
+    told = machine.run(f"kafka-topics --describe --topic {topic}").splitlines()[0]
+    partitions = re.findall(r"PartitionCount:\s*(\d+)", told)[0]
+    settings = re.findall(r"Configs:\s*(\S+)", told)[0].split(",")
+    # Change capture has sent all of it by now: it would send the rest to the new topic.
+    time.sleep(UNREAD_SECONDS)
+    machine.run(
+        f"kafka-topics --delete --topic {topic} && kafka-topics --create --topic {topic}"
+        f" --partitions {partitions} --replication-factor 1 "
+        + " ".join(f"--config {shlex.quote(each)}" for each in settings),
+        seconds=60,
+    )
+    course.restored()
+    machine.run("systemctl start helfy-consumer", seconds=60)
+    course.start_writer()
+    course.load.go()
+
+
+def check_topic(course: Course, result: Result, seen: Seen) -> None:
+    """What is lost was committed while the consumer was stopped, and lines say so."""
+    at = {change.key: change.at for change in course.committed}
+    lost = [at[key] for key in result.lost]
+    assert lost
+    assert all(time is None or course.begun_at - 1 < time < course.restored_at for time in lost)
+    told = lines_of(seen, "records_lost")
+    assert told, "no line says that records are lost"
+    for line in told:
+        assert (line["level"], line["cause"]) == ("error", "topic_recreated")
+        assert line["from"] > 0
 
 
 def offsets_lost(course: Course) -> None:

@@ -3,7 +3,6 @@
 Of those in ``samples/statements``, 71 stop a connector that has Debezium's own filter.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 import sqlalchemy
 from connect_server import Connect, Connector, ConnectorFailedError, evaluate
 
+from helfy.consumer.change import Change
+from helfy.consumer.decode import decode
 from helfy.schema import CAPTURED_COLUMNS, metadata
 
 DATABASE: Final = "helfy"
@@ -60,14 +61,9 @@ def connector(connect: Connect) -> Iterator[Connector]:
             connect.mariadb.execute(f"DROP DATABASE {name}")
 
 
-def definitions(connector: Connector) -> list[str]:
-    """Give the first words of the statements that made a record, in lower case."""
-    values = [json.loads(each.value) for each in connector.records() if each.value]
-    return [
-        " ".join(value["ddl"].lower().split()[:3])
-        for value in values
-        if "ddl" in value and value["source"]["snapshot"] == "false"
-    ]
+def changes(connector: Connector, kind: str) -> list[Change]:
+    """Give the changes of a type that are on record."""
+    return [each for each in filter(None, map(decode, connector.records())) if each.type == kind]
 
 
 @pytest.mark.parametrize("name", ["unrelated", "harmless"])
@@ -100,7 +96,8 @@ def test_definition_of_a_captured_table_is_on_record(
         "RENAME TABLE other.sessions TO sessions",
     ):
         run(connect, [statement])
-    assert definitions(connector) == [
+    said = [str(each.sql).lower().split()[:3] for each in changes(connector, "DDL")]
+    assert [" ".join(words) for words in said] == [
         "alter table `users`",
         "alter online table",
         "drop table `helfy`.`record_gaps`",
@@ -135,8 +132,7 @@ def test_temporary_table_of_a_captured_name_leaves_its_schema_alone(
             "INSERT INTO sessions (user_id, token_hash) VALUES (1, 'x')",
         ],
     )
-    rows = [json.loads(each.value) for each in connector.records() if each.value]
-    assert [row["after"]["user_id"] for row in rows if row.get("op") == "c"] == [1]
+    assert [row.data["user_id"] for row in changes(connector, "INSERT")] == [1]
 
 
 def test_filter_has_no_comma_that_debezium_would_split_it_at() -> None:
