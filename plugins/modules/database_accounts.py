@@ -77,7 +77,6 @@ class Database:
         self.changes: list[str] = []
         if given["socket"]:
             self.connection = self._connect(unix_socket=given["socket"])
-            self.rows("SET SESSION sql_log_bin = 0")
         else:
             self.client_file = Path(given["client_file"])
             self.before = self.client_file.with_name(self.client_file.name + ".before")
@@ -167,6 +166,10 @@ def apply(database: Database, given: dict[str, Any]) -> None:
             f"database {schema}",
             f"CREATE DATABASE {schema} CHARACTER SET utf8mb4 COLLATE {given['collation']}",
         )
+    if given["socket"]:
+        # A statement about an account may have a password's hash, and the binlog is what is
+        # captured. The database has to be in it: without a GTID Debezium cannot begin.
+        database.rows("SET SESSION sql_log_bin = 0")
     for account in given["accounts"]:
         hosts = database.hosts(account["name"])
         for host in account["addresses"]:

@@ -46,8 +46,13 @@ UNSET: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    made = MariaDB(tmp_path_factory.mktemp("accounts"))
+    home = tmp_path_factory.mktemp("accounts")
+    made = MariaDB(home)
     made.install()
+    made.defaults_file = home / "helfy.cnf"
+    made.defaults_file.write_text(
+        f"[mariadbd]\nlog_bin = {home}/binlog\nbind-address = 127.0.0.1\nskip-name-resolve\n"
+    )
     made.start()
     made.execute("CREATE DATABASE helfy")
     made.execute("CREATE TABLE helfy.users (id INT PRIMARY KEY, email TEXT)")
@@ -102,6 +107,12 @@ def test_account_that_is_missing_is_created_once(server: MariaDB) -> None:
     assert run(wanted) == changes
     assert run(wanted) == run(wanted, check_mode=True) == []
     assert accepts(server, "helfy_api", "api-password-1")
+
+
+def test_database_that_is_created_is_in_the_binlog(server: MariaDB) -> None:
+    [before] = server.execute("SELECT @@GLOBAL.gtid_binlog_pos")
+    run(on(server, database="helfy_logged"))
+    assert server.execute("SELECT @@GLOBAL.gtid_binlog_pos") != [before]
 
 
 def test_statements_about_accounts_stay_out_of_the_binlog(server: MariaDB) -> None:
