@@ -46,7 +46,7 @@ if [ -z "${HELFY_ENVIRONMENT:-}" ]; then
   export ANSIBLE_CONFIG=$root/ansible.cfg HELFY_ENVIRONMENT=1
   # The lab's own addresses are never asked through a proxy.
   helfy_direct=$(sed -n 's/.*\(ansible_host\|gateway\): *\([0-9.]*\).*/\2/p' "${HELFY_INVENTORY:-$root/inventory/current}/hosts.yml" \
-    "$root"/inventory/*/hosts.yml 2>/dev/null | sort -u | paste -sd,)
+    "$root"/inventory/*/hosts.yml 2>/dev/null | sort -u | paste -sd, || :)
   no_proxy=${no_proxy:-${NO_PROXY:-}}
   no_proxy=${no_proxy:+$no_proxy,}localhost,127.0.0.1${helfy_direct:+,$helfy_direct}
   export no_proxy NO_PROXY=$no_proxy

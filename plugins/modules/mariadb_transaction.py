@@ -11,19 +11,20 @@ from ansible.module_utils.basic import AnsibleModule  # type: ignore[import-unty
 
 DOCUMENTATION = """
 module: mariadb_transaction
-short_description: The next transaction in the binlog that changes one of some tables
+short_description: A transaction in the binlog
 description:
   - Changes nothing. Reads the binlog by SQL, as the account that runs it, by the socket.
   - What a statement says is not returned, since it may hold secrets.
 options:
   file: {type: str, required: true, description: The binlog's file to begin with.}
   after: {type: str, default: "", description: GTIDs, with commas, that come before it.}
-  gtid: {type: str, default: "", description: The transaction itself, where it is known.}
+  gtid: {type: str, default: "", description: The transaction; without it those to choose from are listed.}
   database: {type: str, required: true, description: The database of the tables.}
   tables: {type: list, elements: str, required: true, description: The tables.}
 """
 
 BATCH = 5000
+MOST_LISTED = 20
 GTID = re.compile(r"GTID (\d+)-(\d+)-(\d+)")
 TABLE = re.compile(r"\(([^.()]+)\.([^()]+)\)$")
 FRAME = re.compile(r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT)\b", re.IGNORECASE)
@@ -69,36 +70,34 @@ def sql(statement: str) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def find(
-    found: Iterator[Event], after: str, gtid: str, database: str, tables: list[str]
-) -> dict[str, str] | None:
-    """Return gtid, kind ("rows" or "statement") and file of the transaction, None without one."""
+def transactions(
+    found: Iterator[Event], after: str, database: str, tables: list[str]
+) -> Iterator[dict[str, object]]:
+    """Return gtid, kind ("rows" or "statement"), file, and whether a captured table is concerned."""
     past = {
         domain: int(number)
         for domain, _, number in (each.split("-") for each in after.split(",") if each)
     }
     names = {(database.lower(), table.lower()) for table in tables}
     word = re.compile(rf"\b({'|'.join(map(re.escape, tables))})\b", re.IGNORECASE)
-    current = ""
+    current: dict[str, object] = {}
     for event in found:
-        if match := GTID.search(event.info) if event.kind == "Gtid" else None:
+        if event.kind == "Gtid" and (match := GTID.search(event.info)):
+            if current:
+                yield current
             new = int(match[3]) > past.get(match[1], -1)
-            current = "-".join(match.groups()) if new else ""
-            if gtid and current != gtid:
-                current = ""
-        elif not current:
-            continue
-        elif event.kind == "Table_map":
+            current = {"gtid": "-".join(match.groups()), "file": event.file} if new else {}
+            current |= {"kind": "rows", "captured": False} if new else {}
+        elif current and event.kind == "Table_map":
             table = TABLE.search(event.info)
-            if gtid or (table and (table[1].lower(), table[2].lower()) in names):
-                return {"gtid": current, "kind": "rows", "file": event.file}
-        elif (
-            event.kind == "Query"
-            and not FRAME.match(event.info)
-            and (gtid or word.search(event.info))
-        ):
-            return {"gtid": current, "kind": "statement", "file": event.file}
-    return None
+            if table and (table[1].lower(), table[2].lower()) in names:
+                current["captured"] = True
+        elif current and event.kind == "Query" and not FRAME.match(event.info):
+            current["kind"] = "statement"
+            if word.search(event.info):
+                current["captured"] = True
+    if current:
+        yield current
 
 
 def main() -> None:
@@ -115,19 +114,22 @@ def main() -> None:
     )
     given = module.params
     try:
-        found = find(
-            events(given["file"]), given["after"], given["gtid"], given["database"], given["tables"]
+        found = transactions(
+            events(given["file"]), given["after"], given["database"], given["tables"]
         )
+        named = [each for each in found if given["gtid"] in {"", each["gtid"]}]
     except BinlogError as error:
         module.fail_json(msg=f"{error}. Take a new snapshot: playbooks/capture-new-snapshot.yml.")
-    wanted = given["gtid"] or "of a captured table"
-    if found is None:
-        module.fail_json(
-            msg=f"The binlog from {given['file']} on has no transaction {wanted} after "
-            f"{given['after'] or 'its beginning'}. Name the one to skip: "
-            "-e capture_skip_gtid=DOMAIN-SERVER-NUMBER."
-        )
-    module.exit_json(changed=False, **(found or {}))
+    if given["gtid"] and named:
+        module.exit_json(changed=False, **named[0])
+    listed = [f"{each['gtid']} ({each['kind']})" for each in named if each["captured"]][
+        :MOST_LISTED
+    ]
+    module.fail_json(
+        msg=f"capture_skip_gtid is '{given['gtid']}': name the transaction that change capture cannot "
+        f"read, -e capture_skip_gtid=DOMAIN-SERVER-NUMBER. After {given['after'] or 'the beginning'} "
+        f"those of captured tables are: {', '.join(listed) or 'none'}."
+    )
 
 
 if __name__ == "__main__":

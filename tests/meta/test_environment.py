@@ -120,6 +120,13 @@ def test_addresses_of_the_lab_are_asked_directly(clone: Path) -> None:
     assert {"internal.example", "127.0.0.1", "192.168.56.10", "192.168.56.1"} <= lower
 
 
+def test_scripts_before_a_profile_is_chosen_work(tmp_path: Path) -> None:
+    clone = checkout(tmp_path / "new")
+    (clone / "inventory/current").unlink()
+    chosen = run(clone, "lab/choose", "provider", PROVIDER="lxc")
+    assert (chosen.returncode, chosen.stdout) == (0, "lxc\n"), chosen.stderr
+
+
 def test_files_are_made_as_under_the_usual_umask(clone: Path) -> None:
     shown = run(clone, "bash", "-c", "umask 077; . lab/env.sh; umask")
     assert shown.stdout == "0022\n"
