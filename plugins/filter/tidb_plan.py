@@ -29,7 +29,7 @@ _MANAGED: Final = ("pd", "tikv", "tidb", "cdc")
 _EDITABLE: Final = ("config", "gc-ttl", "tz", "resource_control")
 # What can wait for another restart, as it is on a host alone: PD keeps the copies by itself (the
 # role sets them by its API), TiKV sets space aside when it starts, and hands over when it stops.
-_WAITS: Final = {
+_WAITS: Final[Mapping[str, Mapping[str, Any]]] = {
     "pd": {"replication.max-replicas": 1},
     "tikv": {"storage.reserve-space": "0MB", "server.graceful-shutdown-timeout": None},
 }

@@ -18,7 +18,7 @@ description:
 options:
   file: {type: str, required: true, description: The binlog's file to begin with.}
   after: {type: str, default: "", description: GTIDs, with commas, that come before it.}
-  gtid: {type: str, default: "", description: The transaction; without it those to choose from are listed.}
+  gtid: {type: str, default: "", description: The transaction; without it they are listed.}
   database: {type: str, required: true, description: The database of the tables.}
   tables: {type: list, elements: str, required: true, description: The tables.}
 """
@@ -73,7 +73,7 @@ def sql(statement: str) -> list[list[str]]:
 def transactions(
     found: Iterator[Event], after: str, database: str, tables: list[str]
 ) -> Iterator[dict[str, object]]:
-    """Return gtid, kind ("rows" or "statement"), file, and whether a captured table is concerned."""
+    """Return gtid, kind (rows or statement), file, and whether a captured table is concerned."""
     past = {
         domain: int(number)
         for domain, _, number in (each.split("-") for each in after.split(",") if each)
@@ -126,9 +126,9 @@ def main() -> None:
         :MOST_LISTED
     ]
     module.fail_json(
-        msg=f"capture_skip_gtid is '{given['gtid']}': name the transaction that change capture cannot "
-        f"read, -e capture_skip_gtid=DOMAIN-SERVER-NUMBER. After {given['after'] or 'the beginning'} "
-        f"those of captured tables are: {', '.join(listed) or 'none'}."
+        msg=f"capture_skip_gtid is '{given['gtid']}': name the transaction that change capture "
+        "cannot read, -e capture_skip_gtid=DOMAIN-SERVER-NUMBER. Those of captured tables after "
+        f"{given['after'] or 'the beginning'} are: {', '.join(listed) or 'none'}."
     )
 
 
