@@ -132,6 +132,7 @@ def connector(connect: Connect) -> Iterator[Connector]:
     engine.dispose()
     with connect.connector(DATABASE, evaluate("debezium", "captured_columns")) as connector:
         yield connector
+    connect.mariadb.execute(f"DROP DATABASE {DATABASE}")
 
 
 @pytest.fixture
