@@ -12,6 +12,9 @@ from helfy.schema import capture_state
 CAUSES: Final = (
     *("unparseable_ddl", "row_mismatch", "binlog_purged", "position_lost"),
     *("record_too_large", "changefeed_failed", "other"),
+    # TiCDC's alone: see plugins/module_utils/changefeed.py.
+    *("rename_from_uncaptured", "unsupported_ddl", "key_not_captured", "changefeed_ended"),
+    *("broker_unavailable", "ticdc_unavailable", "paused", "behind"),
 )
 MOST: Final = 8
 MISSED_REPORTS: Final = 4
