@@ -216,6 +216,7 @@ class Connector:
         self, connect: Connect, number: int, database: str, captured: Mapping[str, Sequence[str]]
     ) -> None:
         self._connect = connect
+        self.captured = {f"{database}.{table}": tuple(names) for table, names in captured.items()}
         self._captured = {**captured, MARKER: ["id"]}
         self._markers = itertools.count(1)
         self._log_begins = len(connect.log())

@@ -1,6 +1,7 @@
 """Kafka Connect with Debezium as a VM runs it: snapshot, stream, kill, failure."""
 
 import signal
+import time
 
 import pytest
 from connect_server import Connect, ConnectorFailedError
@@ -35,6 +36,11 @@ def test_kill_of_the_process_loses_no_change(connect: Connect) -> None:
     with connect.connector("killed", {"t": ["id"]}) as connector:
         connect.mariadb.execute("INSERT INTO killed.t VALUES (1)")
         connector.settle()
+        # Else it has no position of the stream yet, and begins with a snapshot again.
+        deadline = time.monotonic() + 10
+        while "gtids" not in str(connect.ask("GET", f"/connectors/{connector.name}/offsets")):
+            assert time.monotonic() < deadline, "no position is stored"
+            time.sleep(0.2)
         connect.stop(signal.SIGKILL)
         connect.mariadb.execute("INSERT INTO killed.t VALUES (2)")
         connect.start()

@@ -8,7 +8,7 @@ learnt from the statement that made it; and as keys.
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -240,7 +240,7 @@ class Tables:
 
 def lines(connector: Connector) -> Iterator[dict[str, Any]]:
     """Give the lines of rows' changes so far."""
-    pipeline = Pipeline(SETTINGS)
+    pipeline = Pipeline(replace(SETTINGS, captured=connector.captured))
     for record in connector.records():
         line = pipeline.line(record)
         if line is not None:
