@@ -103,7 +103,7 @@ CASES = {
         DROP DATABASE other""",
     "temporary tables": """
         CREATE TEMPORARY TABLE users AS SELECT '{hash}' AS username;
-        UPDATE users SET username = CONCAT(username, 'x');
+        UPDATE users SET username = REVERSE(username);
         DROP TABLE users; DROP TEMPORARY TABLE IF EXISTS users;
         UPDATE users SET password_hash = '{hash}'""",
     "hash in the key": """
