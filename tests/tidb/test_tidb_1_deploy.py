@@ -159,22 +159,6 @@ def test_what_the_kernel_is_asked_for_is_set_or_refused_and_survives_a_reboot(
         assert any("vm/swappiness" in each for each in told["refused"])
 
 
-def test_killed_node_is_active_again_within_seconds(cluster: Cluster) -> None:
-    for unit in UNITS:
-        gone = {"0", cluster.processes()[unit]}
-
-        def restarted(unit: str = unit, gone: set[str] = gone) -> bool:
-            return cluster.processes()[unit] not in gone
-
-        cluster.one.run(f"systemctl kill --signal=KILL {unit}")
-        began = time.monotonic()
-        wait_for(restarted, unit, 8)
-        assert time.monotonic() - began < 8
-    wait_for(cluster.answers, "each node answers", 20)
-    policy = cluster.one.run(f"systemctl show --property Restart,RestartUSec {' '.join(UNITS)}")
-    assert set(policy.split()) == {"Restart=always", "RestartUSec=1s"}
-
-
 def test_root_has_the_generated_password_and_the_others_what_they_need(cluster: Cluster) -> None:
     one = cluster.one
     assert one.run("stat -c '%U %a' /root/.my.cnf").strip() == "root 600"
@@ -248,6 +232,22 @@ def test_a_rehearsal_of_the_switch_to_tls_changes_nothing(cluster: Cluster) -> N
     assert "tidb_tiup : Confine the units that TiUP writes" in run.changed
     assert "helfy-changes would be made, or updated" in run.output
     assert cluster.processes() == before
+
+
+def test_killed_node_is_active_again_within_seconds(cluster: Cluster) -> None:
+    for unit in UNITS:
+        gone = {"0", cluster.processes()[unit]}
+
+        def restarted(unit: str = unit, gone: set[str] = gone) -> bool:
+            return cluster.processes()[unit] not in gone
+
+        cluster.one.run(f"systemctl kill --signal=KILL {unit}")
+        began = time.monotonic()
+        wait_for(restarted, unit, 8)
+        assert time.monotonic() - began < 8
+    wait_for(cluster.answers, "each node answers", 20)
+    policy = cluster.one.run(f"systemctl show --property Restart,RestartUSec {' '.join(UNITS)}")
+    assert set(policy.split()) == {"Restart=always", "RestartUSec=1s"}
 
 
 def test_tls_is_switched_on_within_the_cluster(cluster: Cluster) -> None:
