@@ -68,7 +68,7 @@ class GapQuery(Shape):
 class GapPath(Shape):
     """Which gap."""
 
-    gap_id: Id
+    gap_id: Id = Field(alias="gap_id")
 
 
 @blueprint.get("", operation_id="listGaps", responses={200: GapPage})
