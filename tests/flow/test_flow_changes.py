@@ -204,12 +204,12 @@ def test_a_large_value_is_told_by_its_length_and_hash(stream: Stream, extra_tabl
         f"UPDATE {extra_table} SET body = REPEAT('y', {length})"
     )
     changes = [line["change"] for line in stream.settled()]
-    changes = [change for change in changes if change["table"] == extra_table]
+    rows = [each for each in changes if each["table"] == extra_table and each["type"] != "DDL"]
     x, y = (
         {"truncated": True, "bytes": length, "sha256": hashlib.sha256(it * length).hexdigest()}
         for it in (b"x", b"y")
     )
-    inserted, updated = changes[1:3]
+    inserted, updated = rows
     assert inserted["data"] == {"id": 1, "name": "large", "body": x}
     assert updated["data"] == {"id": 1, "name": "large", "body": y}
     assert updated["old"] == {"body": x}
