@@ -120,7 +120,7 @@ class Logins:
             transaction(self.engine, work)
         except DBAPIError as error:
             if is_conflict(error):
-                # The password was right: whoever tries again is not throttled for it.
+                # The password was right: trying again is not throttled.
                 transaction(self.engine, lambda connection: forgive(connection, buckets))
             raise
         return opened

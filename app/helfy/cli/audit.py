@@ -23,7 +23,7 @@ IDENTIFIER = "helfy"
 
 
 def operator() -> str:
-    """Return the account of whoever called, before sudo."""
+    """Return the account of the caller, before sudo."""
     if user := os.environ.get("SUDO_USER"):
         return user
     try:

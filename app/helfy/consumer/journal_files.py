@@ -138,7 +138,7 @@ class JournalFiles:
         _check(library.sd_journal_open_directory(ctypes.byref(journal), path, 0), "open_directory")
         self._journal = journal
         self._call("set_data_threshold", ctypes.c_size_t(0))
-        self._call("get_fd")  # from now on it is told of new files
+        self._call("get_fd")  # from now on it notices new files
         for match in self._matches:
             self._call("add_match", match, ctypes.c_size_t(len(match)))
         if self._cursor is not None:

@@ -13,7 +13,7 @@ STDOUT: Final = 1
 class Output:
     """Writes lines straight to a file descriptor: nothing waits in a buffer of this process.
 
-    One lock for all threads, since a line may take several writes. ``note`` is told of each line
+    One lock for all threads, since a line may take several writes. ``note`` gets each line
     before it is written, in their order. An error of the descriptor (OSError) is the caller's: a
     line that could not be written must not be committed. ``fault`` keeps it: logging raises none.
     """

@@ -25,7 +25,7 @@ class Recorder:
     """Writes the lines of records, in the order in which they are given.
 
     ``write`` takes a line; it may raise OSError, and then nothing of that line is remembered.
-    ``written`` is told of each line by ``write``. ``wall`` is in Unix seconds. For several threads:
+    ``written`` gets each line of ``write``. ``wall`` is in Unix seconds. For several threads:
     callbacks of a rebalance come on one of their own.
     """
 
