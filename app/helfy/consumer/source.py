@@ -168,6 +168,11 @@ class KafkaSource:
         ]
 
     def _polled(self, timeout_ms: int) -> dict[Any, list[Any]]:
+        # Where a poll ends during a rebalance for added partitions, the library (3.0.12) takes
+        # the group for joined from then on and never applies the assignment.
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
         try:
             polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=timeout_ms)
         except errors.NoOffsetForPartitionError:

@@ -26,6 +26,7 @@ class Reading:
     def __init__(self, topic: Topic, copies: Path | None = None) -> None:
         self.topic = topic
         self.copies = copies
+        self.poll_ms = 100
         self.lines: list[bytes] = []
         self.recorder = recorder(self.lines.append)
         self.records: list[Record] = []
@@ -48,7 +49,7 @@ class Reading:
 
     def go_round(self) -> None:
         try:
-            records = self.source.poll(100)
+            records = self.source.poll(self.poll_ms)
         except FAULTS:  # a topic that is not there for a while
             return
         for lost in self.source.lost():
@@ -286,6 +287,7 @@ def test_partitions_that_are_added_are_read_from_their_beginning(world: World) -
     reading = world.reading()
     world.write(2)
     reading.read(2)
+    reading.poll_ms = 1  # a poll is over long before the rebalance is
     world.topic.kafka.more_partitions(world.topic.name, 3)
     world.write(2, partition=1)
     world.write(1, partition=2)
