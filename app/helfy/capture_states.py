@@ -12,6 +12,8 @@ from helfy.schema import capture_state
 CAUSES: Final = (
     *("unparseable_ddl", "row_mismatch", "binlog_purged", "position_lost"),
     *("record_too_large", "changefeed_failed", "other"),
+    # Debezium's alone: see roles/debezium/files/connect_watchdog.py.
+    *("schema_mismatch", "connect_unavailable", "database_unavailable"),
     # TiCDC's alone: see plugins/module_utils/changefeed.py.
     *("rename_from_uncaptured", "unsupported_ddl", "key_not_captured", "changefeed_ended"),
     *("broker_unavailable", "ticdc_unavailable", "paused", "behind"),

@@ -12,7 +12,7 @@ from stream import Stream, insert_user, once_each, types
 TIMES = "interval_seconds = 1\nstall_seconds = 20\nfirst_pause_seconds = 4\n"
 DROP_IN = "/run/systemd/system/kafka-connect-watchdog.service.d"
 SETTINGS = "/etc/kafka-connect/watchdog.toml"
-PROGRAM = "/usr/local/lib/helfy/connect_watchdog.py"
+PROGRAM = "/usr/local/lib/helfy/watchdog/connect_watchdog.py"
 BACK_SECONDS = 60.0
 EACH = ["INSERT", "DELETE"]
 

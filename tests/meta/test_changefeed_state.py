@@ -27,6 +27,7 @@ from mariadb_server import MariaDB
 
 PARTS = (
     "roles/ticdc_changefeed/files/changefeed_state.py",
+    "roles/common/files/capture_report.py",
     "plugins/module_utils/changefeed.py",
     "plugins/module_utils/ticdc_api.py",
 )

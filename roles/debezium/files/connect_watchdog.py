@@ -1,61 +1,62 @@
-"""Looks after a connector of Kafka Connect: says how it is, and brings it back.
+"""Looks after a connector of Kafka Connect: reports how it is, and restarts what that can mend.
 
     connect_watchdog.py check SETTINGS [FILE:POSITION]
     connect_watchdog.py watch SETTINGS
 
-``check`` prints one line, what it found, and exits with 1 (and the reason on stderr) where the
-connector is not well. With a position of the binlog, where the database stands now, it says instead
-how far the stream has come; it fails where the stored position stands still before that for more
-than ``behind_seconds``, or is that far behind.
+``check`` prints one line and exits with 1, and the reason on stderr, where the connector is
+unhealthy. With a position of the binlog, where the database is now, it compares that with the
+stored one; it fails where the stored position stands still before it for more than
+``behind_seconds``, or is that far behind.
 
-``watch`` looks every ``interval_seconds`` for as long as it runs. What it may do, each with a line
-of JSON that has the reason, and again only after a pause that doubles while it does not help:
+``watch`` looks every ``interval_seconds``, and when a captured table was redefined, and reports by
+``capture_report``. Beside that, each with a line of JSON:
 
-- ``connector_restarted``: the connector or its task FAILED.
-- ``process_ended``: Connect does not answer, the connector says RUNNING and stores no position any
-  more, or it is in another state for too long (RESTARTING, UNASSIGNED, without a task). PAUSED and
-  STOPPED are what somebody asked for, and left alone.
-
-Either way its process is ended, at first politely, and systemd starts another one: a task that
-Connect restarts by itself may skip changes (see rewind_offsets.py).
+- ``connect_restarted``: the connector failed for a reason that may pass, Connect does not answer,
+  or it stores no position any more. The process is ended and systemd starts another one: a task
+  that Connect restarts by itself may skip changes (see rewind_offsets.py). The pause until the next
+  restart doubles while they do not help. While MariaDB or Kafka is unreachable there is none.
+- ``transaction_skipped``: the connector cannot read a transaction of no captured table.
+- ``connector_stopped``: a captured table has other columns than Debezium reads its rows by, so a
+  value could be taken for that of another column.
 
 That the connector lives is seen by the file of its offsets: heartbeats have it written every few
 seconds, also where the position in it stays the same because nothing changes in the database.
 
-While MariaDB or Kafka cannot be reached, nothing is done: Connect tries again by itself.
-
-Standard library only, since a host of Connect need not have a release of Helfy. SETTINGS is TOML:
-see ``Settings``.
+SETTINGS is TOML: see ``Settings``. Of what is imported, the role puts the project's own beside it.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
 import tomllib
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ANSWER_SECONDS = 5.0
-CONNECT_SECONDS = 2.0
-REACH_SECONDS = 1.1
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from binlog import BinlogError, transactions
+from capture_report import FAULTS, Condition, Database, Reporter, say
+from connect_api import ConnectError, Connector, Fault, fault, moved
+
+REACHABLE_SECONDS = 2.0
+PROGRESS_SECONDS = 1.1
 END_SECONDS = 10.0
-MAX_REASON_CHARS = 300
-HTTP_NOT_FOUND = 404
-WISHED_FOR = ("PAUSED", "STOPPED")
+# Mended by nothing but what the remedy says.
+LASTING = ("unparseable_ddl", "row_mismatch", "binlog_purged", "position_lost", "record_too_large")
+LOGS = "make logs UNIT=kafka-connect"
+# What ``watch`` reported last, for ``check``.
+REPORTED = Path("/run/kafka-connect-watchdog/reported.json")
 
 
 @dataclass(frozen=True)
@@ -65,201 +66,133 @@ class Settings:
     url: str
     connector: str
     unit: str
-    offsets_file: str
+    # Kafka Connect's: the folder of offsets, schema-history and failures.
+    state: str
     database: str
+    database_name: str
+    # The authority behind the database; empty for no TLS.
+    database_ca: str
+    captured_tables: tuple[str, ...]
     brokers: tuple[str, ...]
     interval_seconds: float = 15
     # Longest without an answer, without a stored position, or in a state that should pass.
     stall_seconds: float = 60
+    # Longest from the start of the process to its first answer.
+    start_seconds: float = 300
     behind_seconds: float = 30
     first_pause_seconds: float = 15
     longest_pause_seconds: float = 600
 
-
-# The binlog's file, the position in it, and the time of the last change as seconds since the epoch.
-Position = tuple[str, int, float]
-
-
-class UnwellError(Exception):
-    """Kafka Connect or the connector is not well, and the message says how."""
-
-
-@dataclass(frozen=True)
-class Status:
-    """What Connect says of the connector: its state, and why it failed if it did."""
-
-    state: str
-    trace: str
-
-    @property
-    def failed(self) -> bool:
-        """Whether the connector or a task gave up."""
-        return self.state.startswith("FAILED")
-
-
-class Connect:
-    """Kafka Connect's REST interface. Each method raises UnwellError."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._base = f"{settings.url}/connectors/{settings.connector}"
-
-    def status(self) -> Status:
-        """Ask how the connector and its tasks are."""
-        said = self._ask("GET", "/status")
+    def written(self, name: str) -> float | None:
+        """When a file was written last, in seconds since the epoch; None where there is none."""
         try:
-            parts = [said["connector"], *said["tasks"]]
-            states = [str(part["state"]) for part in parts]
-            trace = next((str(part["trace"]) for part in parts if "trace" in part), "")
-        except (KeyError, TypeError) as error:
-            raise UnwellError(f"its status is not understood: {error!r}") from None
-        if len(parts) == 1:
-            return Status("without a task" if states == ["RUNNING"] else states[0], trace)
-        worst = next(
-            (state for state in ("FAILED", *states) if state in states and state != "RUNNING"),
-            "RUNNING",
-        )
-        return Status(worst, cause(trace))
+            return Path(self.state, name).stat().st_mtime
+        except FileNotFoundError:
+            return None
 
-    def position(self) -> Position | None:
-        """Give what is stored: the binlog's file, the position, the time of the last change."""
-        said = self._ask("GET", "/offsets")
+    def read(self, name: str) -> str:
+        """Read a file; one that is not there is empty."""
         try:
-            for entry in said["offsets"]:
-                offset = entry["offset"]
-                if offset and "file" in offset:
-                    return str(offset["file"]), int(offset["pos"]), float(offset.get("ts_sec") or 0)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UnwellError(f"its offsets are not understood: {error!r}") from None
-        return None
-
-    def _ask(self, method: str, path: str) -> Any:
-        request = urllib.request.Request(self._base + path, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
-                body = answer.read()
-            return json.loads(body) if body else None
-        except urllib.error.HTTPError as error:
-            with error:
-                raise UnwellError(
-                    f"Kafka Connect answers {error.code} to {method} {path}"
-                ) from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise UnwellError(f"Kafka Connect does not answer: {reason}") from None
+            return Path(self.state, name).read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
 
 
-def cause(trace: str) -> str:
-    """Give the line of a Java stack trace that says most: the last cause, else the first line."""
-    causes = re.findall(r"^Caused by: (.*)", trace, re.MULTILINE)
-    return str(causes[-1] if causes else trace.partition("\n")[0]).strip()
+class UnhealthyError(Exception):
+    """The connector is unhealthy; the message says how."""
 
 
 def load(path: str) -> Settings:
     """Read the settings. Raises OSError, TypeError or ValueError."""
     with Path(path).open("rb") as file:
         content = tomllib.load(file)
-    return Settings(**{**content, "brokers": tuple(content["brokers"])})
-
-
-def written(settings: Settings) -> float | None:
-    """When a position was stored last, in seconds since the epoch; None where none ever was."""
-    try:
-        return os.stat(settings.offsets_file).st_mtime  # noqa: PTH116 - a Path says no more
-    except FileNotFoundError:
-        return None
+    return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
 
 
 # check
 
 
 def check(settings: Settings, target: str | None = None) -> str:
-    """Give what was found in a line. Raises UnwellError with the reason where it is not well."""
-    connect = Connect(settings)
+    """Say in a line how it is. Raises UnhealthyError or ConnectError."""
+    connect = Connector(settings.url, settings.connector)
     status = connect.status()
     if status.state != "RUNNING":
-        raise UnwellError(
-            f"the connector {settings.connector} is {status.state}. {status.trace}".strip()
-        )
+        words = [f"the connector {settings.connector} is {status.state}"]
+        why: Condition | Fault | None = reported()
+        if why is None and status.state == "FAILED":
+            why = fault(status.trace)
+        if why is not None:
+            words += [f"{why.cause}: {why.message}"]
+            words += [f"at {why.position}"] if isinstance(why, Condition) and why.position else []
+        remedy = f". {why.remedy}" if why is not None and why.remedy else ""
+        raise UnhealthyError(", ".join(words) + remedy)
     if target is not None:
-        return reached(settings, connect, target)
-    # It says RUNNING before it has asked the database and Kafka; what it stored is later.
-    stored, begun = written(settings), begun_at(settings.unit)
-    if connect.position() is None or stored is None or stored <= begun:
-        raise UnwellError(
+        return progress(settings, connect, target)
+    # It is RUNNING before it has asked the database and Kafka; what it stored is later.
+    stored = settings.written("offsets")
+    if not position(connect) or stored is None or stored <= started_at(settings.unit):
+        raise UnhealthyError(
             f"the connector {settings.connector} runs, but has stored no position yet"
         )
     return f"connector {settings.connector} and its task are RUNNING"
 
 
-def reached(settings: Settings, connect: Connect, target: str) -> str:
-    """Compare the stored position with where the database stands; wait a moment for it."""
-    deadline = time.monotonic() + REACH_SECONDS
-    goal = place(*split(target))
-    first = position = connect.position()
-    while position is None or place(*position[:2]) < goal:
-        if time.monotonic() >= deadline:
-            break
+def reported() -> Condition | None:
+    """Return the failure that ``watch`` reported last; None where that was none."""
+    try:
+        how = Condition(**json.loads(REPORTED.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return how if how.state == "failed" else None
+
+
+# The binlog's file, the position in it, and the time of the last change as seconds since the epoch.
+Position = tuple[str, int, float]
+
+
+def position(connect: Connector) -> Position | None:
+    """Return what is stored."""
+    _, offset = connect.stored()
+    if "file" not in offset:
+        return None
+    return str(offset["file"]), int(offset["pos"]), float(offset.get("ts_sec") or 0)
+
+
+def progress(settings: Settings, connect: Connector, target: str) -> str:
+    """Compare the stored position with where the database is; wait a moment for it."""
+    deadline = time.monotonic() + PROGRESS_SECONDS
+    name, _, number = target.rpartition(":")
+    goal = comparable(name, int(number))
+    first = now = position(connect)
+    while (now is None or comparable(*now[:2]) < goal) and time.monotonic() < deadline:
         time.sleep(0.25)
-        position = connect.position()
-    if position is None or first is None:
-        raise UnwellError("no position is stored, so nothing has been captured yet")
-    where = f"at {position[0]}:{position[1]}, the database at {target}"
-    age = time.time() - (written(settings) or 0)
+        now = position(connect)
+    if now is None or first is None:
+        raise UnhealthyError("no position is stored, so nothing has been captured yet")
+    where = f"at {now[0]}:{now[1]}, the database at {target}"
+    age = time.time() - (settings.written("offsets") or 0)
     if age > settings.behind_seconds:
-        raise UnwellError(f"no heartbeat has been stored for {age:.0f} s: {where}")
-    if place(*position[:2]) >= goal:
+        raise UnhealthyError(f"no heartbeat has been stored for {age:.0f} s: {where}")
+    if comparable(*now[:2]) >= goal:
         return f"at {target}, where the database is"
-    if position == first:
+    if now == first:
         # With the last change in a table that is not captured, Debezium stays before it.
-        if place(*position[:2])[0] == goal[0]:
+        if comparable(*now[:2])[0] == goal[0]:
             return f"nothing to capture: {where}"
-        raise UnwellError(f"it is still in an older binlog: {where}")
-    behind = time.time() - position[2]
-    if position[2] and behind > settings.behind_seconds:
-        raise UnwellError(f"catching up, {behind:.0f} s behind: {where}")
+        raise UnhealthyError(f"it is still in an older binlog: {where}")
+    behind = time.time() - now[2]
+    if now[2] and behind > settings.behind_seconds:
+        raise UnhealthyError(f"catching up, {behind:.0f} s behind: {where}")
     return f"on its way: {where}"
 
 
-def split(position: str) -> tuple[str, int]:
-    """Take FILE:POSITION apart. Raises ValueError."""
-    name, _, number = position.rpartition(":")
-    return name, int(number)
-
-
-def place(name: str, position: int) -> tuple[int, int]:
+def comparable(name: str, number: int) -> tuple[int, int]:
     """Make positions comparable: binlog.999999 is followed by binlog.1000000."""
-    number = re.search(r"\.(\d+)$", name)
-    return (int(number[1]) if number else 0), position
+    suffix = re.search(r"\.(\d+)$", name)
+    return (int(suffix[1]) if suffix else 0), number
 
 
 # watch
-
-
-@dataclass
-class Pause:
-    """The time between two actions: it doubles while they do not help."""
-
-    first: float
-    longest: float
-    seconds: float = 0
-    until: float = 0
-
-    def over(self, now: float) -> bool:
-        """Whether it is time to act again."""
-        return now >= self.until
-
-    def acted(self, now: float) -> float:
-        """Note an action; give the seconds until the next."""
-        self.seconds = min(self.seconds * 2, self.longest) if self.seconds else self.first
-        self.until = now + self.seconds
-        return self.seconds
-
-    def well(self, now: float, since: float) -> bool:
-        """Forget the actions where it has been well for as long as their pause; say if so."""
-        if not self.seconds or now - max(since, self.until - self.seconds) < self.seconds:
-            return False
-        self.seconds = self.until = 0
-        return True
 
 
 @dataclass
@@ -267,204 +200,275 @@ class Watchdog:
     """One look is ``look``. Clock and process are those of the machine, but in tests."""
 
     settings: Settings
-    say: Callable[[str, dict[str, object]], None]
-    unit_process: Callable[[str], int]
+    database: Database
+    process: Callable[[str], int]
     end: Callable[[int], None]
     clock: Callable[[], float] = time.monotonic
-    _process: int = 0
-    _answered: float = 0
-    _ran: float = 0
-    _stored: float = 0
-    _stored_at: float | None = None
-    _well_since: float | None = None
-    _held_up: str = ""
-    _pause: Pause = field(init=False)
+    _pid: int = 0
+    _answered: bool = False
+    _alive: float = 0
+    _unhealthy: float = 0
+    _stored: float | None = None
+    _pause: float = 0
+    _next: float = field(default=float("-inf"))
 
-    def __post_init__(self) -> None:
-        self._pause = Pause(self.settings.first_pause_seconds, self.settings.longest_pause_seconds)
-
-    def look(self) -> None:
-        """Look once, and act if need be."""
-        process = self.unit_process(self.settings.unit)
-        if process != self._process:
+    def look(self) -> Condition:
+        """Look once, act if need be, and return what was found."""
+        pid, now = self.process(self.settings.unit), self.clock()
+        if pid != self._pid:
             # A process that has just been started has time; one that was stopped is left alone.
-            self._process = process
-            self._begin_anew()
-        if not process:
-            return
-        act = self._fault(self.clock())
-        # MariaDB logs each connection that says nothing: it is asked only where there is a fault.
-        if (act is None and not self._held_up) or self._is_held_up():
-            return
-        if act is not None:
-            act()
+            self._pid, self._answered, self._alive = pid, False, now
+            self._stored = self.settings.written("offsets")
+        if not pid:
+            remedy = f"Start it: systemctl start {self.settings.unit}"
+            return Condition("waiting", "connect_unavailable", "Kafka Connect is stopped", remedy)
+        how = self._found(now)
+        if how.state != "running":
+            self._unhealthy = now
+        elif self._pause and now - self._unhealthy > self._pause:
+            self._pause = 0
+        return how
 
-    def _fault(self, now: float) -> Callable[[], None] | None:
-        """Look; give what is to be done about a fault, None where there is none."""
+    def _found(self, now: float) -> Condition:
+        connect = Connector(self.settings.url, self.settings.connector)
         try:
-            status = Connect(self.settings).status()
-        except UnwellError as error:
-            self._well_since = None
-            silent, reason = now - self._answered, str(error)
-            if silent <= self.settings.stall_seconds:
-                return None
-            return lambda: self._end_process(now, reason, silent)
-        self._answered = self.clock()
-        if status.failed:
-            self._well_since = None
-            return lambda: self._restart_connector(now, status)
-        if status.state != "RUNNING":
-            return self._fault_of_state(now, status.state)
-        self._ran = now
-        at = written(self.settings)
-        if at != self._stored_at:
-            self._stored_at, self._stored = at, now
-            self._lives(now)
+            status = connect.status()
+            where = str(connect.stored()[1].get("gtids") or "") or None
+        except ConnectError as error:
+            how = Condition("waiting", "connect_unavailable", str(error), LOGS)
+            wait = "stall_seconds" if self._answered else "start_seconds"
+            return self._stalled(now, how, getattr(self.settings, wait))
+        self._answered = True
+        if status.state == "FAILED":
+            return self._failed(now, status.trace, where)
+        mismatch = self._mismatch(connect, where)
+        if status.state in {"PAUSED", "STOPPED"}:
+            self._alive = now
+            remedy = f"Somebody asked for it: systemctl restart {self.settings.unit} ends it"
+            how = Condition("waiting", "paused", f"it is {status.state}", remedy, where)
+            return mismatch or how
+        if mismatch is not None:
+            say("error", "connector_stopped", reason=mismatch.message)
+            with suppress(ConnectError):
+                connect.stop()
+            return mismatch
+        return self._running(now, status.state, where)
+
+    def _running(self, now: float, state: str, where: str | None) -> Condition:
+        if state != "RUNNING":
+            how = Condition("waiting", "connect_unavailable", f"it is {state}", LOGS, where)
+            return self._stalled(now, how)
+        stored = self.settings.written("offsets")
         # Before the first position there is the snapshot, which may take its time.
-        elif at is not None and now - self._stored > self.settings.stall_seconds:
-            self._well_since = None
-            still = now - self._stored
-            return lambda: self._end_process(now, "RUNNING, but no position is stored", still)
-        return None
+        if stored is None or stored != self._stored:
+            self._stored, self._alive = stored, now
+        if now - self._alive <= self.settings.stall_seconds:
+            return Condition("running", position=where)
+        message = f"RUNNING, but no position was stored for {now - self._alive:.0f} s"
+        return self._stalled(now, Condition("waiting", "behind", message, LOGS, where))
 
-    def _fault_of_state(self, now: float, state: str) -> Callable[[], None] | None:
-        """The same for one that does not run, and did not fail."""
-        self._well_since = None
-        if state in WISHED_FOR:
-            self._ran = self._stored = now
-        since = now - self._ran
-        if since <= self.settings.stall_seconds:
-            return None
-        return lambda: self._end_process(now, f"{state}, and it stays so", since)
+    def _stalled(self, now: float, how: Condition, longest: float | None = None) -> Condition:
+        """Restart what should have passed by now."""
+        longest = self.settings.stall_seconds if longest is None else longest
+        return how if now - self._alive <= longest else self._restarted(now, how)
 
-    def _begin_anew(self) -> None:
-        self._answered = self._ran = self._stored = self.clock()
-        self._stored_at = written(self.settings)
-        self._well_since = None
+    def _failed(self, now: float, trace: str, where: str | None) -> Condition:
+        why = fault(trace)
+        stopped = re.search(r"near position = (\S+)/(\d+)", self.settings.read("failures"))
+        if stopped and why.cause in {"unparseable_ddl", "row_mismatch"}:
+            place = (stopped[1], int(stopped[2]))
+            where = f"{stopped[1]}:{stopped[2]}, after GTID {where or 'unknown'}"
+            if self._skipped(place):
+                return Condition("waiting", why.cause, why.message, None, where)
+        how = Condition("failed", why.cause, why.message, why.remedy, where)
+        return how if why.cause in LASTING else self._restarted(now, how)
 
-    def _is_held_up(self) -> bool:
-        """Whether what Connect needs is away, or was until now; both edges are said."""
-        away, before = unreachable(self.settings), self._held_up
-        if away != before:
-            self.say("waiting" if away else "going_on", {"reason": away or "both answer again"})
-        self._held_up = away
-        if away or before:
-            self._begin_anew()
-        return bool(away or before)
-
-    def _lives(self, now: float) -> None:
-        if self._well_since is None:
-            self._well_since = now
-        if self._pause.well(now, self._well_since):
-            self.say("well_again", {"connector": self.settings.connector})
-
-    def _restart_connector(self, now: float, status: Status) -> None:
-        if not self._pause.over(now):
-            return
-        reason = f"{status.state}: {status.trace}"
-        self._did("connector_restarted", now, {"reason": reason, "pid": self._process})
-        self.end(self._process)
-
-    def _end_process(self, now: float, reason: str, seconds: float) -> None:
-        if not self._pause.over(now):
-            return
-        self._did(
-            "process_ended",
-            now,
-            {"reason": reason, "afterSeconds": round(seconds), "pid": self._process},
+    def _restarted(self, now: float, how: Condition) -> Condition:
+        if now < self._next:
+            return how
+        cause = unreachable(self.settings)
+        if cause is not None:
+            self._alive = now
+            return Condition("waiting", *cause, position=how.position)
+        self._pause = min(
+            self._pause * 2 or self.settings.first_pause_seconds,
+            self.settings.longest_pause_seconds,
         )
-        self.end(self._process)
+        self._next = now + self._pause
+        say(
+            "warning",
+            "connect_restarted",
+            unit=self.settings.unit,
+            pid=self._pid,
+            reason=how.message,
+            againAfterSeconds=self._pause,
+        )
+        self.end(self._pid)
+        return how
 
-    def _did(self, action: str, now: float, fields: dict[str, object]) -> None:
-        again = self._pause.acted(now)
-        names = {"connector": self.settings.connector, "unit": self.settings.unit}
-        self.say(action, {**names, **fields, "againAfterSeconds": again})
+    def _skipped(self, place: tuple[str, int]) -> bool:
+        """Continue after the transaction at a place of the binlog, if that hides no change.
+
+        So it is where neither it nor one since the stored position concerns a captured table.
+        """
+        connect = Connector(self.settings.url, self.settings.connector, END_SECONDS)
+        try:
+            partition, offset = connect.stored()
+            stored = (str(offset["file"]), int(offset["pos"]))
+            with self.database.cursor() as cursor:
+                for each in transactions(_sql(cursor), stored, *self._captured(offset)):
+                    if each.captured:
+                        return False
+                    if each.file == place[0] and each.start <= place[1] <= each.end:
+                        break
+                else:
+                    return False
+            connect.stop()
+            connect.store(partition, moved(offset, each.gtid))
+        except (*FAULTS, BinlogError, ConnectError, KeyError):
+            return False
+        say("warning", "transaction_skipped", gtid=each.gtid, file=each.file, kind=each.kind)
+        self.end(self._pid)
+        return True
+
+    def _captured(self, offset: dict[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+        gtids = str(offset.get("gtids") or "")
+        return gtids, self.settings.database_name, self.settings.captured_tables
+
+    def _mismatch(self, connect: Connector, where: str | None) -> Condition | None:
+        """Compare the columns by which rows are read with those that the tables have."""
+        known = columns(self.settings.read("schema-history"), self.settings.database_name)
+        query = (
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = %s ORDER BY table_name, ordinal_position"
+        )
+        found: dict[str, list[str]] = {}
+        try:
+            with self.database.cursor() as cursor:
+                cursor.execute(query, (self.settings.database_name,))
+                for table, column in cursor.fetchall():
+                    found.setdefault(table, []).append(column)
+                others = [
+                    table
+                    for table in self.settings.captured_tables
+                    if table in known and table in found and known[table] != found[table]
+                ]
+                if not others:
+                    return None
+                # What redefined it may be about to be read.
+                _, offset = connect.stored()
+                stored = (str(offset["file"]), int(offset["pos"]))
+                pending = transactions(_sql(cursor), stored, *self._captured(offset))
+                if any(each.captured for each in pending):
+                    return None
+        except (*FAULTS, BinlogError, ConnectError, KeyError):
+            return None
+        message = f"{', '.join(others)} has other columns than change capture reads its rows by"
+        remedy = "Take a new snapshot: ansible-playbook playbooks/capture-new-snapshot.yml"
+        return Condition("failed", "schema_mismatch", message, remedy, where)
 
 
-def unreachable(settings: Settings) -> str:
-    """Say which of the things that Connect needs is away; nothing where all is there."""
+def columns(history: str, database: str) -> dict[str, list[str]]:
+    """Read the columns of each table, in order, from Debezium's schema history."""
+    known: dict[str, list[str]] = {}
+    for line in history.splitlines():
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            for change in json.loads(line).get("tableChanges", []):
+                for gone in {change["id"], change.get("previousId") or change["id"]}:
+                    known.pop(gone, None)
+                if change["type"] != "DROP":
+                    known[change["id"]] = [each["name"] for each in change["table"]["columns"]]
+    own = f'"{database}".'
+    return {
+        name.removeprefix(own).strip('"'): list(table)
+        for name, table in known.items()
+        if name.startswith(own)
+    }
+
+
+def _sql(cursor: Any) -> Callable[[str], Any]:
+    def ask(statement: str) -> Any:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+    return ask
+
+
+def unreachable(settings: Settings) -> tuple[str, str, str] | None:
+    """Return cause, message and remedy where what Connect needs takes no connection."""
     if not accepts(settings.database):
-        return f"MariaDB does not answer at {settings.database}"
+        message = f"MariaDB does not answer at {settings.database}"
+        return "database_unavailable", message, "make logs UNIT=mariadb"
     if not any(accepts(broker) for broker in settings.brokers):
-        return f"Kafka does not answer at {', '.join(settings.brokers)}"
-    return ""
+        message = f"Kafka does not answer at {', '.join(settings.brokers)}"
+        return "broker_unavailable", message, "make logs UNIT=kafka"
+    return None
 
 
 def accepts(address: str) -> bool:
     """Whether HOST:PORT takes a connection."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS):
+        with socket.create_connection((host.strip("[]"), int(port)), REACHABLE_SECONDS):
             return True
     except OSError:
         return False
 
 
-def unit_process(unit: str) -> int:
-    """Give the main process of a unit; 0 where it does not run."""
-    shown = ["systemctl", "show", "--property=ActiveState", "--property=MainPID", unit]
+def shown(unit: str, name: str) -> str:
+    """Return a property of a unit; empty where systemd does not tell."""
+    command = ["systemctl", "show", f"--property={name}", "--value", unit]
     try:
-        said = subprocess.run(shown, capture_output=True, text=True, check=True, timeout=10).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (subprocess.SubprocessError, OSError):
-        return 0
-    values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-    return int(values.get("MainPID", 0)) if values.get("ActiveState") == "active" else 0
+        return ""
+    return done.stdout.strip()
 
 
-def begun_at(unit: str) -> float:
+def main_process(unit: str) -> int:
+    """Return the main process of a unit; 0 where it does not run."""
+    return int(shown(unit, "MainPID") or 0) if shown(unit, "ActiveState") == "active" else 0
+
+
+def started_at(unit: str) -> float:
     """When a unit's main process began, in seconds since the epoch; 0 where it never did."""
-    shown = ["systemctl", "show", "--property=ExecMainStartTimestampMonotonic", "--value", unit]
-    try:
-        said = subprocess.run(shown, capture_output=True, text=True, check=True, timeout=10).stdout
-        return time.time() - (time.monotonic() - int(said) / 1e6) if int(said) else 0
-    except (subprocess.SubprocessError, OSError, ValueError):
-        return 0
+    since_boot = int(shown(unit, "ExecMainStartTimestampMonotonic") or 0) / 1e6
+    return time.time() - (time.monotonic() - since_boot) if since_boot else 0
 
 
-def end_process(process: int) -> None:
-    """End a process; by force where it does not go. What is gone already is no error."""
-    with _may_be_gone(), _exactly(process) as this:
-        signal.pidfd_send_signal(this, signal.SIGTERM)
-        deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline:
-            time.sleep(0.2)
-            signal.pidfd_send_signal(this, 0)
-        signal.pidfd_send_signal(this, signal.SIGKILL)
-
-
-@contextmanager
-def _may_be_gone() -> Iterator[None]:
-    try:
-        yield
-    except ProcessLookupError:
-        return
-
-
-@contextmanager
-def _exactly(process: int) -> Iterator[int]:
-    """Hold on to the process itself: its number may be given to another one."""
-    this = os.pidfd_open(process)
-    try:
-        yield this
-    finally:
-        os.close(this)
-
-
-def say(action: str, fields: dict[str, object]) -> None:
-    """Write one line of JSON to the journal."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    level = "info" if action in {"started", "going_on", "well_again"} else "warning"
-    text = {k: v[:MAX_REASON_CHARS] if isinstance(v, str) else v for k, v in fields.items()}
-    print(json.dumps({"timestamp": now, "level": level, "action": action, **text}), flush=True)
+def end_process(pid: int) -> None:
+    """End a process; by force where it does not go. One that is gone is no error."""
+    with suppress(ProcessLookupError):
+        this = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(this, signal.SIGTERM)
+            if not select.select([this], [], [], END_SECONDS)[0]:
+                signal.pidfd_send_signal(this, signal.SIGKILL)
+        finally:
+            os.close(this)
 
 
 def watch(settings: Settings) -> None:
     """Look again and again."""
-    watchdog = Watchdog(settings, say, unit_process, end_process)
-    say("started", {"connector": settings.connector, "unit": settings.unit})
+    login = Path(os.environ["CREDENTIALS_DIRECTORY"], "database_login").read_text()
+    given = dict(line.split("=", 1) for line in login.splitlines() if "=" in line)
+    database = Database(
+        (settings.database,),
+        settings.database_name,
+        given["user"],
+        given["password"],
+        settings.database_ca,
+    )
+    watchdog = Watchdog(settings, database, main_process, end_process)
+    reporter = Reporter("capture_state", settings.connector, database)
     while True:
-        watchdog.look()
-        time.sleep(settings.interval_seconds)
+        how = watchdog.look()
+        reporter.report(how)
+        REPORTED.write_text(json.dumps(vars(how)))
+        defined = settings.written("schema-history")
+        until = time.monotonic() + settings.interval_seconds
+        while time.monotonic() < until and settings.written("schema-history") == defined:
+            time.sleep(min(1, settings.interval_seconds))
 
 
 def main(arguments: list[str]) -> int:
@@ -476,7 +480,7 @@ def main(arguments: list[str]) -> int:
         case ["check", path, *target] if len(target) <= 1:
             try:
                 print(check(load(path), *target))
-            except UnwellError as error:
+            except (UnhealthyError, ConnectError) as error:
                 print(error, file=sys.stderr)
                 return 1
         case _:

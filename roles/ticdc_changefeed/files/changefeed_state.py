@@ -1,14 +1,13 @@
-"""Reports how the changefeed is: to the table capture_state, and to the journal when it changes.
+"""Reports how the changefeed is: see capture_report.
 
     changefeed_state.py SETTINGS
 
 Looks every ``report_seconds`` for as long as it runs and changes nothing about the changefeed:
 TiCDC restarts one by itself where that can help. On each host of TiCDC one of these reports the
-same. The write is best effort: without the database the next report is as good.
+same.
 
 SETTINGS is JSON: see ``Settings``. The password of ``account`` is the systemd credential
-``database_password``. Debian's pymysql beside the standard library, since a host of TiCDC need not
-have a release of Helfy; ``changefeed`` and ``ticdc_api`` are plugins/module_utils'.
+``database_password``. ``changefeed`` and ``ticdc_api`` are plugins/module_utils'.
 """
 
 from __future__ import annotations
@@ -18,29 +17,14 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import pymysql
-
-# Where Ansible puts the two beside this one; an isolated Python does not look there by itself.
+# Where Ansible puts the others beside this one; an isolated Python does not look there by itself.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from capture_report import Database, Reporter
 from changefeed import Condition, condition
 from ticdc_api import CdcError, context, find
-
-DATABASE_SECONDS = 5
-MESSAGE_CHARS = 2048
-# "since" first: an assignment sees what those before it have set.
-REPORT = """
-INSERT INTO capture_state (source, state, cause, message, remedy, position, since, reported_at)
-VALUES (%s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP(6), CURRENT_TIMESTAMP(6))
-ON DUPLICATE KEY UPDATE
-  since = IF(state = VALUES(state) AND cause <=> VALUES(cause), since, VALUES(since)),
-  state = VALUES(state), cause = VALUES(cause), message = VALUES(message),
-  remedy = VALUES(remedy), position = VALUES(position), reported_at = VALUES(reported_at)
-"""
 
 
 @dataclass(frozen=True)
@@ -73,85 +57,19 @@ def look(settings: Settings) -> Condition:
     return condition(status, time.time(), settings.behind_seconds)
 
 
-def write(settings: Settings, password: str, how: Condition) -> None:
-    """Write it into the table. Raises pymysql.err.Error or OSError with what the last one said."""
-    tls: dict[str, Any] = {"ssl": {"ca": settings.database_ca}} if settings.database_ca else {}
-    row = (
-        settings.id,
-        how.state,
-        how.cause,
-        how.message and how.message[:MESSAGE_CHARS],
-        how.remedy,
-        how.position or None,
-    )
-    failed: Exception | None = None
-    for address in settings.databases:
-        host, _, port = address.rpartition(":")
-        try:
-            link = pymysql.connect(
-                host=host,
-                port=int(port),
-                user=settings.account,
-                password=password,
-                database=settings.database,
-                autocommit=True,
-                connect_timeout=DATABASE_SECONDS,
-                read_timeout=DATABASE_SECONDS,
-                write_timeout=DATABASE_SECONDS,
-                **tls,
-            )
-        except (pymysql.err.Error, OSError) as error:
-            failed = error
-            continue
-        try:
-            with link.cursor() as cursor:
-                cursor.execute(REPORT, row)
-        finally:
-            link.close()
-        return
-    raise failed or OSError("no database is named")
-
-
-class Reporter:
-    """Reports, and says in the journal what differs from the report before."""
-
-    def __init__(self, settings: Settings, password: str) -> None:
-        """Begin with nothing said."""
-        self.settings, self._password = settings, password
-        self._said: tuple[str, str | None] | None = None
-        self._written = True
-
-    def report(self) -> None:
-        """Look once, and report."""
-        how = look(self.settings)
-        if (how.state, how.cause) != self._said:
-            self._said = (how.state, how.cause)
-            level = {"running": "info", "waiting": "warning"}.get(how.state, "error")
-            say(level, "changefeed_state", source=self.settings.id, **vars(how))
-        try:
-            write(self.settings, self._password, how)
-        except (pymysql.err.Error, OSError) as error:
-            if self._written:
-                say("warning", "changefeed_state_not_written", reason=str(error))
-            self._written = False
-        else:
-            self._written = True
-
-
-def say(level: str, action: str, **fields: object) -> None:
-    """Write a line of JSON."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = {"timestamp": moment, "level": level, "action": action, **fields}
-    print(json.dumps(line), flush=True)
-
-
 def main() -> None:
     """See the module's text."""
     settings = Settings(**json.loads(Path(sys.argv[1]).read_text()))
-    password = Path(os.environ["CREDENTIALS_DIRECTORY"], "database_password").read_text().strip()
-    reporter = Reporter(settings, password)
+    database = Database(
+        settings.databases,
+        settings.database,
+        settings.account,
+        Path(os.environ["CREDENTIALS_DIRECTORY"], "database_password").read_text().strip(),
+        settings.database_ca,
+    )
+    reporter = Reporter("changefeed_state", settings.id, database)
     while True:
-        reporter.report()
+        reporter.report(look(settings))
         time.sleep(settings.report_seconds)
 
 
