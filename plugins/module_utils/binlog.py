@@ -21,7 +21,7 @@ class BinlogError(Exception):
 
 @dataclass
 class Transaction:
-    """``start`` and ``end`` are positions in ``file``, from behind its GTID to behind its end."""
+    """``start`` and ``end`` are positions in ``file``, of what follows its GTID and of its end."""
 
     gtid: str
     file: str
@@ -48,7 +48,7 @@ def transactions(
     concerns = _Captured(sql, database, tables)
     current: Transaction | None = None
     for file, kind, end, text in _events(sql, *place):
-        if current is not None:
+        if current is not None and kind != "Gtid":
             current.end = end
         if kind == "Gtid" and (match := _GTID.search(text)):
             if current is not None:

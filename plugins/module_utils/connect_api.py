@@ -140,7 +140,7 @@ _KNOWN = (
     ("row_mismatch", r"for table (?P<table>\S+) whose schema isn't known", _UNKNOWN, _SNAPSHOT),
     (
         "row_mismatch",
-        r"Failed to deserialize data of EventHeader",
+        r"Failed to deserialize data of EventHeader|\bColumnType\.byCode\b",
         "an event of the binlog cannot be decoded",
         _SKIP,
     ),

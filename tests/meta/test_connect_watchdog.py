@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,19 @@ import pytest
 import role_docs
 
 sys.path.insert(0, str(role_docs.ROOT / "roles/debezium/files"))
+sys.path.insert(0, str(role_docs.ROOT / "roles/common/files"))
+sys.path.insert(0, str(role_docs.ROOT / "plugins/module_utils"))
 
+import connect_api
 import connect_watchdog as cw
+from capture_report import Condition, Database
 
-PROGRAM = role_docs.ROOT / "roles/debezium/files/connect_watchdog.py"
+PARTS = (
+    "roles/debezium/files/connect_watchdog.py",
+    "roles/common/files/capture_report.py",
+    "plugins/module_utils/binlog.py",
+    "plugins/module_utils/connect_api.py",
+)
 NAME = "helfy-changes"
 TRACE = (
     "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event"
@@ -130,8 +140,11 @@ def settings(connect: FakeConnect, listener: str, tmp_path: Path) -> cw.Settings
         url=connect.url,
         connector=NAME,
         unit="kafka-connect.service",
-        offsets_file=str(offsets),
+        state=str(tmp_path),
         database=listener,
+        database_name="helfy",
+        database_ca="",
+        captured_tables=("users",),
         brokers=(listener,),
     )
 
@@ -139,18 +152,20 @@ def settings(connect: FakeConnect, listener: str, tmp_path: Path) -> cw.Settings
 class Course:
     """A watchdog whose time the test moves, on a process of its own."""
 
-    def __init__(self, settings: cw.Settings) -> None:
+    def __init__(self, settings: cw.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings = settings
         self.now = 1000.0
         self.pid = 4711
         self.said: list[tuple[str, dict[str, object]]] = []
         self.ended: list[int] = []
+        self.how = Condition("running")
+        monkeypatch.setattr(
+            cw, "say", lambda _level, action, **fields: self.said.append((action, fields))
+        )
+        # Nothing is there, so no table is compared.
+        database = Database(("127.0.0.1:9",), "helfy", "nobody", "", "")
         self.dog = cw.Watchdog(
-            settings,
-            lambda action, fields: self.said.append((action, fields)),
-            lambda _unit: self.pid,
-            self.ended.append,
-            lambda: self.now,
+            settings, database, lambda _unit: self.pid, self.ended.append, lambda: self.now
         )
 
     def run(self, seconds: float, *, beating: bool = True) -> list[str]:
@@ -158,15 +173,15 @@ class Course:
         begun = len(self.said)
         for _ in range(int(seconds // 15)):
             if beating:
-                os.utime(self.settings.offsets_file, (self.now, self.now))
-            self.dog.look()
+                os.utime(Path(self.settings.state, "offsets"), (self.now, self.now))
+            self.how = self.dog.look()
             self.now += 15
         return [action for action, _ in self.said[begun:]]
 
 
 @pytest.fixture
-def course(settings: cw.Settings) -> Course:
-    return Course(settings)
+def course(settings: cw.Settings, monkeypatch: pytest.MonkeyPatch) -> Course:
+    return Course(settings, monkeypatch)
 
 
 def test_what_is_well_is_left_alone(course: Course) -> None:
@@ -178,11 +193,12 @@ def test_a_failed_task_is_restarted_and_the_reason_said(
     course: Course, connect: FakeConnect
 ) -> None:
     connect.task = "FAILED"
-    assert course.run(15) == ["connector_restarted"]
+    assert course.run(15) == ["connect_restarted"]
     assert course.ended == [4711]
-    assert course.said[0][1]["reason"] == "FAILED: io.debezium.DebeziumException: Access denied"
+    assert course.said[0][1]["reason"] == "io.debezium.DebeziumException: Access denied"
+    assert (course.how.state, course.how.cause) == ("failed", "other")
     connect.task = "RUNNING"
-    assert course.run(300) == ["well_again"]
+    assert course.run(300) == []
     assert course.ended == [4711]
 
 
@@ -208,7 +224,7 @@ def test_a_moment_of_health_does_not_make_it_eager_again(
     course.run(200, beating=False)
     assert course.said[-1][1].get("againAfterSeconds") == 240
     connect.task = "RUNNING"
-    assert course.run(600) == ["well_again"]
+    assert course.run(600) == []
     connect.task = "FAILED"
     course.run(15, beating=False)
     assert course.said[-1][1].get("againAfterSeconds") == 15
@@ -217,19 +233,20 @@ def test_a_moment_of_health_does_not_make_it_eager_again(
 def test_a_wedged_connector_has_its_process_ended(course: Course) -> None:
     course.run(60)
     assert course.run(60, beating=False) == []
-    assert course.run(15, beating=False) == ["process_ended"]
+    assert course.run(15, beating=False) == ["connect_restarted"]
     assert course.ended == [4711]
-    assert course.said[0][1]["reason"] == "RUNNING, but no position is stored"
+    assert course.said[0][1]["reason"] == "RUNNING, but no position was stored for 75 s"
+    assert course.how.cause == "behind"
     # The new process has its time to start.
     course.pid = 4712
     assert course.run(60, beating=False) == []
-    assert course.run(120) == ["well_again"]
+    assert course.run(120) == []
 
 
 @pytest.mark.parametrize(
     ("connector", "task", "state"),
     [
-        ("RUNNING", None, "without a task"),
+        ("RUNNING", None, "UNASSIGNED"),
         ("RUNNING", "UNASSIGNED", "UNASSIGNED"),
         ("UNASSIGNED", "RUNNING", "UNASSIGNED"),
         ("RUNNING", "RESTARTING", "RESTARTING"),
@@ -241,15 +258,15 @@ def test_a_state_that_does_not_pass_has_its_process_ended(
     course.run(60)
     connect.connector, connect.task = connector, task
     assert course.run(60) == []
-    assert course.run(15) == ["process_ended"]
+    assert course.run(15) == ["connect_restarted"]
     assert course.ended == [4711]
-    assert course.said[0][1]["reason"] == f"{state}, and it stays so"
+    assert course.said[0][1]["reason"] == f"it is {state}"
     # The new process has its time, and the pauses grow as after other faults.
     course.pid = 4712
     assert course.run(75) == []
-    assert course.run(15) == ["process_ended"]
+    assert course.run(15) == ["connect_restarted"]
     connect.connector = connect.task = "RUNNING"
-    assert course.run(300) == ["well_again"]
+    assert course.run(300) == []
 
 
 def test_a_state_that_passes_is_no_fault(course: Course, connect: FakeConnect) -> None:
@@ -266,6 +283,7 @@ def test_what_somebody_paused_or_stopped_is_left_alone(
     connect.connector, connect.task = state, None if state == "STOPPED" else state
     assert course.run(3600, beating=False) == []
     assert course.ended == []
+    assert (course.how.state, course.how.cause) == ("waiting", "paused")
     # What was paused has its whole time again.
     connect.connector = connect.task = "RUNNING"
     assert course.run(60, beating=False) == []
@@ -273,37 +291,41 @@ def test_what_somebody_paused_or_stopped_is_left_alone(
 
 
 def test_a_first_snapshot_may_take_its_time(course: Course) -> None:
-    Path(course.settings.offsets_file).unlink()
+    Path(course.settings.state, "offsets").unlink()
     assert course.run(600, beating=False) == []
 
 
 @pytest.mark.parametrize("how", ["absent", "refused"])
 def test_a_connect_that_does_not_answer_is_ended(
-    course: Course, connect: FakeConnect, how: str, settings: cw.Settings
+    connect: FakeConnect, how: str, settings: cw.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
+    course = Course(settings, monkeypatch)
+    assert course.run(60) == []
     if how == "absent":
         connect.known = False
     else:
-        with closing(socket.create_server(("127.0.0.1", 0))) as server:
-            port = server.getsockname()[1]
-        course = Course(cw.Settings(**{**vars_of(settings), "url": f"http://127.0.0.1:{port}"}))
-    assert course.run(75) == []
-    assert course.run(15) == ["process_ended"]
+        course.dog.settings = replace(settings, url=nobody)
+    assert course.run(60) == []
+    assert course.run(15) == ["connect_restarted"]
     words = "answers 404" if how == "absent" else "does not answer"
     assert words in str(course.said[0][1]["reason"])
-
-
-def vars_of(settings: cw.Settings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+    assert (course.how.state, course.how.cause) == ("waiting", "connect_unavailable")
+    # A process that has not answered yet may be slow to start.
+    course.pid = 4712
+    assert course.run(315) == []
+    assert course.run(15) == ["connect_restarted"]
 
 
 def test_a_hanging_connect_is_noticed(
     connect: FakeConnect, settings: cw.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cw, "ANSWER_SECONDS", 0.1)
-    course = Course(settings)
+    monkeypatch.setattr(connect_api, "ANSWER_SECONDS", 0.1)
+    course = Course(settings, monkeypatch)
+    course.run(15)
     connect.hanging = True
-    assert course.run(90) == ["process_ended"]
+    assert course.run(75) == ["connect_restarted"]
 
 
 def test_a_unit_that_is_stopped_is_left_alone(course: Course, connect: FakeConnect) -> None:
@@ -313,21 +335,21 @@ def test_a_unit_that_is_stopped_is_left_alone(course: Course, connect: FakeConne
     assert course.ended == []
 
 
-def test_nothing_is_done_while_the_database_is_away(
-    connect: FakeConnect, settings: cw.Settings
+def test_nothing_is_restarted_while_the_database_is_unreachable(
+    connect: FakeConnect, settings: cw.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        address = server.getsockname()[1]
-    course = Course(cw.Settings(**{**vars_of(settings), "database": f"127.0.0.1:{address}"}))
+        port = server.getsockname()[1]
+    course = Course(replace(settings, database=f"127.0.0.1:{port}"), monkeypatch)
     connect.task = "FAILED"
-    assert course.run(600, beating=False) == ["waiting"]
-    assert "MariaDB does not answer" in str(course.said[0][1]["reason"])
-    with closing(socket.create_server(("127.0.0.1", address))):
+    assert course.run(600, beating=False) == []
+    assert course.how.cause == "database_unavailable"
+    with closing(socket.create_server(("127.0.0.1", port))):
         connect.task = "RUNNING"
         # What stood still with the database has its whole time again.
-        assert course.run(60, beating=False) == ["going_on"]
+        assert course.run(60, beating=False) == []
         connect.task = "FAILED"
-        assert course.run(15) == ["connector_restarted"]
+        assert course.run(15) == ["connect_restarted"]
 
 
 def test_a_process_is_ended_also_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,9 +376,12 @@ def test_a_process_is_ended_also_by_force(monkeypatch: pytest.MonkeyPatch) -> No
 
 def checked(settings: cw.Settings, tmp_path: Path, *target: str) -> tuple[int, str]:
     file = tmp_path / "watchdog.toml"
-    lines = [f"{name} = {json.dumps(value)}" for name, value in vars_of(settings).items()]
+    lines = [f"{name} = {json.dumps(value)}" for name, value in vars(settings).items()]
     file.write_text("\n".join(lines))
-    command = [sys.executable, "-I", str(PROGRAM), "check", str(file), *target]
+    for part in PARTS:
+        shutil.copy(role_docs.ROOT / part, tmp_path)
+    program = tmp_path / "connect_watchdog.py"
+    command = [sys.executable, "-I", str(program), "check", str(file), *target]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, (done.stdout + done.stderr).strip()
 
@@ -371,7 +396,7 @@ def test_what_was_stored_before_the_process_began_is_no_sign_of_it(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     for age, code in ((30, 0), (90, 1)):
         then = time.time() - age
-        os.utime(settings.offsets_file, (then, then))
+        os.utime(Path(settings.state, "offsets"), (then, then))
         assert checked(settings, tmp_path)[0] == code
 
 
@@ -382,7 +407,8 @@ def test_check_says_what_it_found(
     connect.task = "FAILED"
     code, said = checked(settings, tmp_path)
     assert code == 1
-    assert said == f"the connector {NAME} is FAILED. io.debezium.DebeziumException: Access denied"
+    reason = "other: io.debezium.DebeziumException: Access denied"
+    assert said == f"the connector {NAME} is FAILED, {reason}. make logs UNIT=kafka-connect"
     connect.task, connect.offset = "RUNNING", None
     code, said = checked(settings, tmp_path)
     assert (code, "no position" in said) == (1, True)
@@ -408,7 +434,7 @@ def test_check_compares_the_stream_with_the_database(
 ) -> None:
     code, words = expected
     then = time.time() - age
-    os.utime(settings.offsets_file, (then, then))
+    os.utime(Path(settings.state, "offsets"), (then, then))
     found, said = checked(settings, tmp_path, target)
     assert (found, words in said) == (code, True), said
 

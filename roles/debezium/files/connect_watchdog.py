@@ -275,7 +275,7 @@ class Watchdog:
     def _failed(self, now: float, trace: str, where: str | None) -> Condition:
         why = fault(trace)
         stopped = re.search(r"near position = (\S+)/(\d+)", self.settings.read("failures"))
-        if stopped and why.cause in {"unparseable_ddl", "row_mismatch"}:
+        if stopped and why.cause in {"unparseable_ddl", "row_mismatch", "other"}:
             place = (stopped[1], int(stopped[2]))
             where = f"{stopped[1]}:{stopped[2]}, after GTID {where or 'unknown'}"
             if self._skipped(place):
@@ -319,7 +319,7 @@ class Watchdog:
                 for each in transactions(_sql(cursor), stored, *self._captured(offset)):
                     if each.captured:
                         return False
-                    if each.file == place[0] and each.start <= place[1] <= each.end:
+                    if each.file == place[0] and each.start <= place[1] < each.end:
                         break
                 else:
                     return False

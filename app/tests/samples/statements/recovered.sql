@@ -7,7 +7,7 @@ DELETE FROM t8
 CREATE TABLE Users (id INT PRIMARY KEY, ip INET6)
 USE other ;; CREATE TABLE record_gaps (id INT PRIMARY KEY, ip INET6)
 USE other ;; CREATE OR REPLACE TABLE users (id INT PRIMARY KEY, ip INET6) WITH SYSTEM VERSIONING
-USE other ;; ALTER TABLE users ADD COLUMN ip4 INET6
+USE other ;; SET SESSION system_versioning_alter_history = KEEP ;; ALTER TABLE users ADD COLUMN ip4 INET6
 USE other ;; INSERT INTO users (id) VALUES (1)
 USE other ;; TRUNCATE TABLE record_gaps
 USE other ;; DROP TABLE users, record_gaps

@@ -1,0 +1,236 @@
+"""What stops change capture, and what its watchdog makes of it: on a real Kafka Connect."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import sqlalchemy
+from connect_server import PASSWORD, Connect, Connector
+
+from helfy.schema import CAPTURED_COLUMNS, metadata
+
+ROOT: Final = Path(__file__).parents[3]
+sys.path[:0] = [
+    str(ROOT / part)
+    for part in ("roles/debezium/files", "roles/common/files", "plugins/module_utils")
+]
+
+import connect_watchdog  # noqa: E402  # the role's, which is no package
+from capture_report import Condition, Database  # noqa: E402
+
+DATABASE: Final = "helfy"
+LITERAL: Final = "l1teral"
+INSERT: Final = (
+    "INSERT INTO users (username, email, password_hash) VALUES ('ann', 'ann@example.com', 'h4sh')"
+)
+SAMPLES: Final = Path(__file__).parents[1] / "samples" / "statements"
+WAIT_SECONDS: Final = 60
+
+
+class Watched:
+    """A connector, and its watchdog, which a test has look."""
+
+    def __init__(self, connect: Connect, connector: Connector, state: Path) -> None:
+        self.connect, self.connector = connect, connector
+        for name, place in (
+            ("offsets", connect.offsets),
+            ("failures", connect.offsets.parent / "failures"),
+            ("schema-history", connector.state / "schema-history"),
+        ):
+            (state / name).symlink_to(place)
+        address = f"{connect.mariadb.host}:{connect.mariadb.port}"
+        self.watchdog = connect_watchdog.Watchdog(
+            connect_watchdog.Settings(
+                url=connect.url,
+                connector=connector.name,
+                unit="kafka-connect.service",
+                state=str(state),
+                database=address,
+                database_name=DATABASE,
+                database_ca="",
+                captured_tables=tuple(CAPTURED_COLUMNS),
+                brokers=(connect.kafka.server,),
+            ),
+            Database((address,), DATABASE, "helfy_capture", PASSWORD, ""),
+            lambda _unit: 0 if connect.process is None else connect.process.pid,
+            self._restart,
+        )
+        self.restarts = 0
+
+    def _restart(self, _process: int) -> None:
+        self.restarts += 1
+        self.connect.stop()
+        self.connect.start()
+
+    def run(self, *script: str) -> None:
+        with closing(self.connect.mariadb.connect(DATABASE)) as session:
+            for statement in script:
+                with session.cursor() as cursor:
+                    cursor.execute(statement)
+
+    def wait(self, true: Callable[[Condition], bool]) -> Condition:
+        """Look until something is so."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not true(how := self.watchdog.look()):
+            assert time.monotonic() < deadline, (how, self.connector.status())
+            time.sleep(0.2)
+        return how
+
+    def failed(self) -> Condition:
+        return self.wait(lambda how: how.state == "failed")
+
+    def text(self) -> str:
+        """What reached the topic."""
+        records = self.connector.records(settle=False)
+        return "".join((record.value or b"").decode() for record in records)
+
+
+@pytest.fixture
+def watched(connect: Connect, tmp_path: Path) -> Iterator[Watched]:
+    connect.mariadb.execute(f"CREATE DATABASE {DATABASE}")
+    connect.mariadb.execute("CREATE DATABASE other")
+    engine = sqlalchemy.create_engine(
+        f"mysql+pymysql://root@127.0.0.1:{connect.mariadb.port}/{DATABASE}"
+    )
+    try:
+        metadata.create_all(engine)
+        with connect.connector(DATABASE, CAPTURED_COLUMNS) as connector:
+            yield Watched(connect, connector, tmp_path)
+    finally:
+        engine.dispose()
+        for name in (DATABASE, "other"):
+            connect.mariadb.execute(f"DROP DATABASE {name}")
+
+
+def purge(watched: Watched) -> None:
+    """Remove what Kafka Connect has not read, while it is stopped."""
+    connect = watched.connect
+    connect.stop()
+    watched.run(INSERT, "FLUSH BINARY LOGS")
+    with closing(connect.mariadb.connect()) as session, session.cursor() as cursor:
+        cursor.execute("SHOW MASTER STATUS")
+        [row] = cursor.fetchall()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:  # who read the old one may not be gone yet
+            cursor.execute(f"PURGE BINARY LOGS TO '{row[0]}'")
+            cursor.execute("SHOW BINARY LOGS")
+            if len(cursor.fetchall()) == 1:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    connect.start()
+
+
+def lose_history(watched: Watched) -> None:
+    watched.connect.stop()
+    (watched.connector.state / "schema-history").unlink()
+    watched.connect.start()
+
+
+FAULTS: Final[dict[str, tuple[Callable[[Watched], None], str, str, str]]] = {
+    "DDL that the grammar lacks": (
+        lambda each: each.run(f"ALTER TABLE users ADD COLUMN ip INET6 COMMENT '{LITERAL}'"),
+        "unparseable_ddl",
+        "ALTER TABLE users ADD COLUMN ip INET6 COMMENT ...",
+        "capture-skip-transaction.yml",
+    ),
+    "system versioning": (
+        lambda each: each.run("ALTER TABLE users ADD SYSTEM VERSIONING", INSERT),
+        "unparseable_ddl",
+        "ALTER TABLE users ADD SYSTEM VERSIONING",
+        "capture-skip-transaction.yml",
+    ),
+    "minimal row image": (
+        lambda each: each.run(
+            INSERT,
+            "SET SESSION binlog_row_image = MINIMAL",
+            f"UPDATE users SET email = '{LITERAL}@example.com'",
+        ),
+        "row_mismatch",
+        "a row of users has ",
+        "capture-skip-transaction.yml",
+    ),
+    "purged binlog": (purge, "binlog_purged", "was purged or reset", "capture-new-snapshot.yml"),
+    "lost schema history": (
+        lose_history,
+        "position_lost",
+        "the schema history that belongs to it is gone",
+        "capture-new-snapshot.yml",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_lasting_fault_is_named_and_not_restarted(watched: Watched, fault: str) -> None:
+    arrange, cause, words, remedy = FAULTS[fault]
+    arrange(watched)
+    how = watched.failed()
+    assert how.cause == cause
+    assert words in str(how.message)
+    assert remedy in str(how.remedy)
+    assert how.position
+    assert LITERAL not in str(how)
+    for _ in range(3):
+        assert watched.watchdog.look() == how
+    assert watched.restarts == 0
+
+
+@pytest.mark.slow
+def test_transaction_of_no_captured_table_is_skipped(
+    watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (SAMPLES / "recovered.sql").read_text().splitlines()
+    for script in [line.split(" ;; ") for line in lines if not line.startswith("-- ")]:
+        watched.run(*script)
+        watched.wait(lambda how: how.state == "running")
+    watched.run(INSERT)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while '"ann@example.com"' not in watched.text():
+        watched.watchdog.look()
+        assert time.monotonic() < deadline, watched.connector.status()
+        time.sleep(0.2)
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["action"] for line in said} == {"transaction_skipped"}
+
+
+@pytest.mark.slow
+def test_captured_change_before_what_cannot_be_read_is_not_skipped(watched: Watched) -> None:
+    watched.connect.stop(signal.SIGKILL)
+    watched.run(INSERT, "USE other", "CREATE TABLE users (id INT PRIMARY KEY, ip INET6)")
+    watched.connect.start()
+    how: Any = None
+    deadline = time.monotonic() + WAIT_SECONDS
+    # Either it is on record by then, or nothing may be skipped.
+    while '"ann@example.com"' not in watched.text() and time.monotonic() < deadline:
+        how = watched.watchdog.look()
+        if how.state == "failed":
+            break
+        time.sleep(0.2)
+    assert '"ann@example.com"' in watched.text() or how.cause == "unparseable_ddl"
+
+
+@pytest.mark.slow
+def test_columns_in_another_order_stop_the_connector(
+    watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = watched.connector.state / "schema-history"
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    for change in [each for line in lines for each in line.get("tableChanges", [])]:
+        if change["id"] == f'"{DATABASE}"."users"' and change.get("table"):
+            change["table"]["columns"].reverse()
+    assert watched.watchdog.look().state == "running"
+    history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    how = watched.failed()
+    assert how.cause == "schema_mismatch"
+    assert "users has other columns" in str(how.message)
+    watched.connector.wait_for("STOPPED")
+    # It stays so.
+    assert watched.watchdog.look().cause == "schema_mismatch"
+    assert '"connector_stopped"' in capsys.readouterr().out
