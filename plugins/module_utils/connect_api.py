@@ -112,9 +112,10 @@ class Fault:
     remedy: str
 
 
+# GTID stands for that of the transaction, where it is known.
 _SKIP = (
-    "Continue after the transaction: ansible-playbook playbooks/capture-skip-transaction.yml lists"
-    " those it can be"
+    "Continue after the transaction: ansible-playbook playbooks/capture-skip-transaction.yml"
+    " -e capture_skip_gtid=GTID"
 )
 _SNAPSHOT = "Take a new snapshot: ansible-playbook playbooks/capture-new-snapshot.yml"
 _LIMITS = (

@@ -6,6 +6,7 @@ from typing import Final
 
 import outages
 import records
+import stoppages
 from course import Course
 from evidence import Result, Seen
 
@@ -95,6 +96,34 @@ FAULTS: Final = (
         "Connect's offsets lost",
         outages.offsets_lost,
         check=outages.check_offsets,
+        lossy=True,
+        mend=outages.acknowledge_gaps,
+    ),
+    Fault(
+        "DDL that change capture cannot parse (skipped by playbook)",
+        stoppages.unparseable_ddl,
+        check=stoppages.check_span,
+        lossy=True,
+        mend=stoppages.drop_column,
+    ),
+    Fault(
+        "a minimal row image (skipped by playbook)",
+        stoppages.minimal_image,
+        check=stoppages.check_span,
+        lossy=True,
+        mend=outages.acknowledge_gaps,
+    ),
+    Fault(
+        "binlog purged while change capture is down (new snapshot by playbook)",
+        stoppages.purged_binlog,
+        check=stoppages.check_span,
+        lossy=True,
+        mend=outages.acknowledge_gaps,
+    ),
+    Fault(
+        "a change in statement format",
+        stoppages.statement_format,
+        check=stoppages.check_statement,
         lossy=True,
         mend=outages.acknowledge_gaps,
     ),

@@ -1,6 +1,8 @@
 """What stops change capture, and what its watchdog makes of it: on a real Kafka Connect."""
 
 import json
+import os
+import re
 import signal
 import sys
 import time
@@ -38,6 +40,8 @@ class Watched:
 
     def __init__(self, connect: Connect, connector: Connector, state: Path) -> None:
         self.connect, self.connector = connect, connector
+        # The same process as in the test before.
+        os.truncate(connect.offsets.parent / "failures", 0)
         for name, place in (
             ("offsets", connect.offsets),
             ("failures", connect.offsets.parent / "failures"),
@@ -138,13 +142,13 @@ FAULTS: Final[dict[str, tuple[Callable[[Watched], None], str, str, str]]] = {
         lambda each: each.run(f"ALTER TABLE users ADD COLUMN ip INET6 COMMENT '{LITERAL}'"),
         "unparseable_ddl",
         "ALTER TABLE users ADD COLUMN ip INET6 COMMENT ...",
-        "capture-skip-transaction.yml",
+        r"capture-skip-transaction.yml -e capture_skip_gtid=[0-9]+-[0-9]+-[0-9]+$",
     ),
     "system versioning": (
         lambda each: each.run("ALTER TABLE users ADD SYSTEM VERSIONING", INSERT),
         "unparseable_ddl",
         "ALTER TABLE users ADD SYSTEM VERSIONING",
-        "capture-skip-transaction.yml",
+        r"capture-skip-transaction.yml -e capture_skip_gtid=[0-9]+-[0-9]+-[0-9]+$",
     ),
     "minimal row image": (
         lambda each: each.run(
@@ -154,7 +158,7 @@ FAULTS: Final[dict[str, tuple[Callable[[Watched], None], str, str, str]]] = {
         ),
         "row_mismatch",
         "a row of users has ",
-        "capture-skip-transaction.yml",
+        r"capture-skip-transaction.yml -e capture_skip_gtid=[0-9]+-[0-9]+-[0-9]+$",
     ),
     "purged binlog": (purge, "binlog_purged", "was purged or reset", "capture-new-snapshot.yml"),
     "lost schema history": (
@@ -174,7 +178,7 @@ def test_lasting_fault_is_named_and_not_restarted(watched: Watched, fault: str) 
     how = watched.failed()
     assert how.cause == cause
     assert words in str(how.message)
-    assert remedy in str(how.remedy)
+    assert re.search(remedy, str(how.remedy))
     assert how.position
     assert LITERAL not in str(how)
     for _ in range(3):

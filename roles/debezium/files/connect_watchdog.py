@@ -39,13 +39,13 @@ import time
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from binlog import BinlogError, transactions
+from binlog import BinlogError, Transaction, transactions
 from capture_report import FAULTS, Condition, Database, Reporter, say
 from connect_api import ConnectError, Connector, Fault, fault, moved
 
@@ -274,13 +274,16 @@ class Watchdog:
 
     def _failed(self, now: float, trace: str, where: str | None) -> Condition:
         why = fault(trace)
+        remedy = why.remedy
         stopped = re.search(r"near position = (\S+)/(\d+)", self.settings.read("failures"))
         if stopped and why.cause in {"unparseable_ddl", "row_mismatch", "other"}:
-            place = (stopped[1], int(stopped[2]))
-            where = f"{stopped[1]}:{stopped[2]}, after GTID {where or 'unknown'}"
-            if self._skipped(place):
-                return Condition("waiting", why.cause, why.message, None, where)
-        how = Condition("failed", why.cause, why.message, why.remedy, where)
+            at = self._transaction(stopped[1], int(stopped[2]))
+            if at is not None and not at.captured and self._skip(at):
+                return Condition("waiting", why.cause, why.message, None, f"GTID {at.gtid}")
+            if at is not None and why.cause != "other":
+                where = f"GTID {at.gtid} ({stopped[1]}:{stopped[2]}), read up to {where}"
+                remedy = remedy.replace("GTID", at.gtid)
+        how = Condition("failed", why.cause, why.message, remedy, where)
         return how if why.cause in LASTING else self._restarted(now, how)
 
     def _restarted(self, now: float, how: Condition) -> Condition:
@@ -306,28 +309,36 @@ class Watchdog:
         self.end(self._pid)
         return how
 
-    def _skipped(self, place: tuple[str, int]) -> bool:
-        """Continue after the transaction at a place of the binlog, if that hides no change.
+    def _transaction(self, file: str, place: int) -> Transaction | None:
+        """Return the transaction at a position of the binlog.
 
-        So it is where neither it nor one since the stored position concerns a captured table.
+        It is ``captured`` where it or one between the stored position and it concerns a captured
+        table: one that was read need not have been sent.
         """
-        connect = Connector(self.settings.url, self.settings.connector, END_SECONDS)
+        connect = Connector(self.settings.url, self.settings.connector)
+        captured = False
         try:
-            partition, offset = connect.stored()
+            _, offset = connect.stored()
             stored = (str(offset["file"]), int(offset["pos"]))
             with self.database.cursor() as cursor:
                 for each in transactions(_sql(cursor), stored, *self._captured(offset)):
-                    if each.captured:
-                        return False
-                    if each.file == place[0] and each.start <= place[1] < each.end:
-                        break
-                else:
-                    return False
-            connect.stop()
-            connect.store(partition, moved(offset, each.gtid))
+                    captured |= each.captured
+                    if each.file == file and each.start <= place < each.end:
+                        return replace(each, captured=captured)
         except (*FAULTS, BinlogError, ConnectError, KeyError):
+            return None
+        return None
+
+    def _skip(self, transaction: Transaction) -> bool:
+        connect = Connector(self.settings.url, self.settings.connector, END_SECONDS)
+        try:
+            partition, offset = connect.stored()
+            connect.stop()
+            connect.store(partition, moved(offset, transaction.gtid))
+        except ConnectError:
             return False
-        say("warning", "transaction_skipped", gtid=each.gtid, file=each.file, kind=each.kind)
+        where = f"{transaction.file}:{transaction.start}"
+        say("warning", "transaction_skipped", gtid=transaction.gtid, position=where)
         self.end(self._pid)
         return True
 
