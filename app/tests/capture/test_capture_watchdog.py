@@ -1,10 +1,8 @@
 """What stops change capture, and what its watchdog makes of it: on a real Kafka Connect."""
 
 import json
-import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,18 +11,10 @@ from typing import Any, Final
 
 import pytest
 import sqlalchemy
-from connect_server import PASSWORD, Connect, Connector
+from connect_server import Connect
+from connect_watched import WAIT_SECONDS, Watched
 
 from helfy.schema import CAPTURED_COLUMNS, metadata
-
-ROOT: Final = Path(__file__).parents[3]
-sys.path[:0] = [
-    str(ROOT / part)
-    for part in ("roles/debezium/files", "roles/common/files", "plugins/module_utils")
-]
-
-import connect_watchdog  # noqa: E402  # the role's, which is no package
-from capture_report import Condition, Database  # noqa: E402
 
 DATABASE: Final = "helfy"
 LITERAL: Final = "l1teral"
@@ -32,67 +22,6 @@ INSERT: Final = (
     "INSERT INTO users (username, email, password_hash) VALUES ('ann', 'ann@example.com', 'h4sh')"
 )
 SAMPLES: Final = Path(__file__).parents[1] / "samples" / "statements"
-WAIT_SECONDS: Final = 60
-
-
-class Watched:
-    """A connector, and its watchdog, which a test has look."""
-
-    def __init__(self, connect: Connect, connector: Connector, state: Path) -> None:
-        self.connect, self.connector = connect, connector
-        # The same process as in the test before.
-        os.truncate(connect.offsets.parent / "failures", 0)
-        for name, place in (
-            ("offsets", connect.offsets),
-            ("failures", connect.offsets.parent / "failures"),
-            ("schema-history", connector.state / "schema-history"),
-        ):
-            (state / name).symlink_to(place)
-        address = f"{connect.mariadb.host}:{connect.mariadb.port}"
-        self.watchdog = connect_watchdog.Watchdog(
-            connect_watchdog.Settings(
-                url=connect.url,
-                connector=connector.name,
-                unit="kafka-connect.service",
-                state=str(state),
-                database=address,
-                database_name=DATABASE,
-                database_ca="",
-                captured_tables=tuple(CAPTURED_COLUMNS),
-                brokers=(connect.kafka.server,),
-            ),
-            Database((address,), DATABASE, "helfy_capture", PASSWORD, ""),
-            lambda _unit: 0 if connect.process is None else connect.process.pid,
-            self._restart,
-        )
-        self.restarts = 0
-
-    def _restart(self, _process: int) -> None:
-        self.restarts += 1
-        self.connect.stop()
-        self.connect.start()
-
-    def run(self, *script: str) -> None:
-        with closing(self.connect.mariadb.connect(DATABASE)) as session:
-            for statement in script:
-                with session.cursor() as cursor:
-                    cursor.execute(statement)
-
-    def wait(self, true: Callable[[Condition], bool]) -> Condition:
-        """Look until something is so."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not true(how := self.watchdog.look()):
-            assert time.monotonic() < deadline, (how, self.connector.status())
-            time.sleep(0.2)
-        return how
-
-    def failed(self) -> Condition:
-        return self.wait(lambda how: how.state == "failed")
-
-    def text(self) -> str:
-        """What reached the topic."""
-        records = self.connector.records(settle=False)
-        return "".join((record.value or b"").decode() for record in records)
 
 
 @pytest.fixture
@@ -105,7 +34,7 @@ def watched(connect: Connect, tmp_path: Path) -> Iterator[Watched]:
     try:
         metadata.create_all(engine)
         with connect.connector(DATABASE, CAPTURED_COLUMNS) as connector:
-            yield Watched(connect, connector, tmp_path)
+            yield Watched(connect, connector, tmp_path, list(CAPTURED_COLUMNS))
     finally:
         engine.dispose()
         for name in (DATABASE, "other"):
@@ -218,23 +147,3 @@ def test_captured_change_before_what_cannot_be_read_is_not_skipped(watched: Watc
             break
         time.sleep(0.2)
     assert '"ann@example.com"' in watched.text() or how.cause == "unparseable_ddl"
-
-
-@pytest.mark.slow
-def test_columns_in_another_order_stop_the_connector(
-    watched: Watched, capsys: pytest.CaptureFixture[str]
-) -> None:
-    history = watched.connector.state / "schema-history"
-    lines = [json.loads(line) for line in history.read_text().splitlines()]
-    for change in [each for line in lines for each in line.get("tableChanges", [])]:
-        if change["id"] == f'"{DATABASE}"."users"' and change.get("table"):
-            change["table"]["columns"].reverse()
-    assert watched.watchdog.look().state == "running"
-    history.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    how = watched.failed()
-    assert how.cause == "schema_mismatch"
-    assert "users has other columns" in str(how.message)
-    watched.connector.wait_for("STOPPED")
-    # It stays so.
-    assert watched.watchdog.look().cause == "schema_mismatch"
-    assert '"connector_stopped"' in capsys.readouterr().out

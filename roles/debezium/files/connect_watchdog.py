@@ -52,8 +52,11 @@ from connect_api import ConnectError, Connector, Fault, fault, moved
 REACHABLE_SECONDS = 2.0
 PROGRESS_SECONDS = 1.1
 END_SECONDS = 10.0
+# Longer than Debezium takes for what has been sent to it.
+CONFIRM_SECONDS = 3.0
 # Mended by nothing but what the remedy says.
 LASTING = ("unparseable_ddl", "row_mismatch", "binlog_purged", "position_lost", "record_too_large")
+MISMATCH = "schema_mismatch"
 LOGS = "make logs UNIT=kafka-connect"
 # What ``watch`` reported last, for ``check``.
 REPORTED = Path("/run/kafka-connect-watchdog/reported.json")
@@ -74,7 +77,7 @@ class Settings:
     database_ca: str
     captured_tables: tuple[str, ...]
     brokers: tuple[str, ...]
-    interval_seconds: float = 15
+    interval_seconds: float = 5
     # Longest without an answer, without a stored position, or in a state that should pass.
     stall_seconds: float = 60
     # Longest from the start of the process to its first answer.
@@ -106,7 +109,8 @@ def load(path: str) -> Settings:
     """Read the settings. Raises OSError, TypeError or ValueError."""
     with Path(path).open("rb") as file:
         content = tomllib.load(file)
-    return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
+    lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+    return Settings(**{**content, **lists})
 
 
 # check
@@ -210,7 +214,8 @@ class Watchdog:
     _unhealthy: float = 0
     _stored: float | None = None
     _pause: float = 0
-    _next: float = field(default=float("-inf"))
+    _next: float = float("-inf")
+    _last: Condition | None = field(default_factory=reported)
 
     def look(self) -> Condition:
         """Look once, act if need be, and return what was found."""
@@ -222,7 +227,7 @@ class Watchdog:
         if not pid:
             remedy = f"Start it: systemctl start {self.settings.unit}"
             return Condition("waiting", "connect_unavailable", "Kafka Connect is stopped", remedy)
-        how = self._found(now)
+        self._last = how = self._found(now)
         if how.state != "running":
             self._unhealthy = now
         elif self._pause and now - self._unhealthy > self._pause:
@@ -241,12 +246,17 @@ class Watchdog:
         self._answered = True
         if status.state == "FAILED":
             return self._failed(now, status.trace, where)
-        mismatch = self._mismatch(connect, where)
+        stored = self.settings.written("offsets")
+        # Before the first position there is the snapshot, which may take its time.
+        if stored != self._stored or (stored is None and status.state == "RUNNING"):
+            self._stored, self._alive = stored, now
         if status.state in {"PAUSED", "STOPPED"}:
             self._alive = now
+            if self._last is not None and self._last.cause == MISMATCH:
+                return self._last
             remedy = f"Somebody asked for it: systemctl restart {self.settings.unit} ends it"
-            how = Condition("waiting", "paused", f"it is {status.state}", remedy, where)
-            return mismatch or how
+            return Condition("waiting", "paused", f"it is {status.state}", remedy, where)
+        mismatch = self._mismatch(now, where) if status.state == "RUNNING" else None
         if mismatch is not None:
             say("error", "connector_stopped", reason=mismatch.message)
             with suppress(ConnectError):
@@ -258,10 +268,6 @@ class Watchdog:
         if state != "RUNNING":
             how = Condition("waiting", "connect_unavailable", f"it is {state}", LOGS, where)
             return self._stalled(now, how)
-        stored = self.settings.written("offsets")
-        # Before the first position there is the snapshot, which may take its time.
-        if stored is None or stored != self._stored:
-            self._stored, self._alive = stored, now
         if now - self._alive <= self.settings.stall_seconds:
             return Condition("running", position=where)
         message = f"RUNNING, but no position was stored for {now - self._alive:.0f} s"
@@ -346,37 +352,51 @@ class Watchdog:
         gtids = str(offset.get("gtids") or "")
         return gtids, self.settings.database_name, self.settings.captured_tables
 
-    def _mismatch(self, connect: Connector, where: str | None) -> Condition | None:
+    def _mismatch(self, now: float, where: str | None) -> Condition | None:
         """Compare the columns by which rows are read with those that the tables have."""
-        known = columns(self.settings.read("schema-history"), self.settings.database_name)
-        query = (
-            "SELECT table_name, column_name FROM information_schema.columns"
-            " WHERE table_schema = %s ORDER BY table_name, ordinal_position"
-        )
-        found: dict[str, list[str]] = {}
-        try:
-            with self.database.cursor() as cursor:
-                cursor.execute(query, (self.settings.database_name,))
-                for table, column in cursor.fetchall():
-                    found.setdefault(table, []).append(column)
-                others = [
-                    table
-                    for table in self.settings.captured_tables
-                    if table in known and table in found and known[table] != found[table]
-                ]
-                if not others:
-                    return None
-                # What redefined it may be about to be read.
-                _, offset = connect.stored()
-                stored = (str(offset["file"]), int(offset["pos"]))
-                pending = transactions(_sql(cursor), stored, *self._captured(offset))
-                if any(each.captured for each in pending):
-                    return None
-        except (*FAULTS, BinlogError, ConnectError, KeyError):
+        others = self._redefined(now)
+        if not others:
+            return None
+        time.sleep(CONFIRM_SECONDS)
+        others = [table for table in self._redefined(now) if table in others]
+        if not others:
             return None
         message = f"{', '.join(others)} has other columns than change capture reads its rows by"
         remedy = "Take a new snapshot: ansible-playbook playbooks/capture-new-snapshot.yml"
-        return Condition("failed", "schema_mismatch", message, remedy, where)
+        return Condition("failed", MISMATCH, message, remedy, where)
+
+    def _redefined(self, now: float) -> list[str]:
+        """Return the tables with other columns; none while what redefined one is not read yet."""
+        known = columns(self.settings.read("schema-history"), self.settings.database_name)
+        found: dict[str, list[str]] = {}
+        try:
+            with self.database.cursor() as cursor:
+                cursor.execute(_COLUMNS, (self.settings.database_name,))
+                for table, column in cursor.fetchall():
+                    found.setdefault(table, []).append(column)
+                cursor.execute(_READERS)
+                readers = [str(row[0]) for row in cursor.fetchall()]
+        except FAULTS:
+            return []
+        read = readers and all("sent all binlog" in reader for reader in readers)
+        if not read or now - self._alive > self.settings.behind_seconds:
+            return []
+        return [
+            table
+            for table in self.settings.captured_tables
+            if table in known and known[table] != found.get(table)
+        ]
+
+
+# An account sees its own threads.
+_COLUMNS = (
+    "SELECT table_name, column_name FROM information_schema.columns"
+    " WHERE table_schema = %s ORDER BY table_name, ordinal_position"
+)
+_READERS = (
+    "SELECT state FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
+    " AND user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)"
+)
 
 
 def columns(history: str, database: str) -> dict[str, list[str]]:
