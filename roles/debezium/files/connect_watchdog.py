@@ -53,7 +53,7 @@ REACHABLE_SECONDS = 2.0
 PROGRESS_SECONDS = 1.1
 END_SECONDS = 10.0
 # Longer than Debezium takes for what has been sent to it.
-CONFIRM_SECONDS = 3.0
+CONFIRM_SECONDS = 2.0
 # Mended by nothing but what the remedy says.
 LASTING = ("unparseable_ddl", "row_mismatch", "binlog_purged", "position_lost", "record_too_large")
 MISMATCH = "schema_mismatch"
@@ -248,7 +248,7 @@ class Watchdog:
             return self._failed(now, status.trace, where)
         stored = self.settings.written("offsets")
         # Before the first position there is the snapshot, which may take its time.
-        if stored != self._stored or (stored is None and status.state == "RUNNING"):
+        if status.state == "RUNNING" and (stored is None or stored != self._stored):
             self._stored, self._alive = stored, now
         if status.state in {"PAUSED", "STOPPED"}:
             self._alive = now
@@ -257,11 +257,12 @@ class Watchdog:
             remedy = f"Somebody asked for it: systemctl restart {self.settings.unit} ends it"
             return Condition("waiting", "paused", f"it is {status.state}", remedy, where)
         mismatch = self._mismatch(now, where) if status.state == "RUNNING" else None
-        if mismatch is not None:
-            say("error", "connector_stopped", reason=mismatch.message)
-            with suppress(ConnectError):
-                connect.stop()
-            return mismatch
+        # What redefined it may have made it fail.
+        with suppress(ConnectError):
+            if mismatch is not None and connect.status().state == "RUNNING":
+                say("error", "connector_stopped", reason=mismatch.message)
+                Connector(self.settings.url, self.settings.connector, END_SECONDS).stop()
+                return mismatch
         return self._running(now, status.state, where)
 
     def _running(self, now: float, state: str, where: str | None) -> Condition:
