@@ -1,30 +1,29 @@
 """Turns for password hashes: a flood of logins leaves the other requests and the other users alone.
 
 A hash takes a core for a fraction of a second. ``slots`` of them run at once; as many requests as
-``waiting`` may wait for a slot. Whose turn is next is decided by what each party has had lately, so
-whoever floods comes last, and when all places are taken, whoever would come last has to go.
+``waiting`` may wait for a slot. Each request of a party moves the turn of its next one further back
+(a virtual clock, as in fair queueing), so whoever asks less comes first. Where all places are
+taken, whoever would come last has to go.
 """
 
-import itertools
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 RETRY_SECONDS = 1
 
 # Half of the page's patience with a login.
 _WAIT_SECONDS = 5.0
-# For how long a hash counts against its party. A user who logs in every second is left alone; of
-# an address that proved nothing, a minute is between two turns as good as anybody's.
+# How much further back a request moves the next one of its party. A user who logs in every second
+# loses nothing; an address that proved nothing is as good as any other after a minute.
 _KNOWN_SECONDS = 1.0
 _UNKNOWN_SECONDS = 60.0
-# A known party is ahead of the others by so much.
-_KNOWN_CREDIT_SECONDS = 30.0
-_LONGEST_DEBT_SECONDS = 600.0
+# A known party is ahead of the others by so much, with one request at a time.
+_AHEAD_SECONDS = 30.0
+_LATEST_SECONDS = 600.0
 _PRUNE_AT = 1000
-_arrivals = itertools.count()
 
 
 class BusyError(Exception):
@@ -46,7 +45,8 @@ class Party:
 @dataclass(eq=False)
 class _Place:
     party: Party
-    arrival: int = field(default_factory=lambda: next(_arrivals))
+    turn: float
+    """When its turn is; the lowest is next."""
     hashing: bool = False
     lost: bool = False
 
@@ -63,9 +63,10 @@ class HashRoom:
         self._changed = threading.Condition()
         self._inside: list[_Place] = []
         self._queue: list[_Place] = []
-        self._debts: dict[str, float] = {}
+        self._turns: dict[str, float] = {}
         self._mine = threading.local()
         self._running = 0
+        self._prune_at = _PRUNE_AT
 
     @property
     def running(self) -> int:
@@ -85,10 +86,13 @@ class HashRoom:
             CrowdedError: the party has its share of the places.
             BusyError: the room is full, and nobody in it comes after this party.
         """
-        mine = _Place(party)
         with self._changed:
-            if sum(other.party == party for other in self._inside) >= self.share:
+            mine = _Place(party, self._next_turn(party))
+            others = sum(other.party == party for other in self._inside)
+            if others >= self.share:
                 raise CrowdedError
+            if party.known and not others:
+                mine.turn -= _AHEAD_SECONDS
             if len(self._inside) >= self.places:
                 self._displace_for(mine)
             self._inside.append(mine)
@@ -104,7 +108,7 @@ class HashRoom:
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Wait for a slot and hold it; raise BusyError where the place is lost meanwhile."""
-        mine = getattr(self._mine, "place", None) or _Place(Party("", known=True))
+        mine = getattr(self._mine, "place", None) or _Place(Party(""), 0.0)
         with self._changed:
             self._queue.append(mine)
             in_time = self._changed.wait_for(
@@ -117,7 +121,6 @@ class HashRoom:
                 raise BusyError
             self._running += 1
             mine.hashing = True
-            self._charge(mine.party)
         try:
             yield
         finally:
@@ -127,25 +130,27 @@ class HashRoom:
                 self._changed.notify_all()
 
     def _is_next(self, place: _Place) -> bool:
-        return self._running < self.slots and min(self._queue, key=self._rank) is place
+        return self._running < self.slots and min(self._queue, key=_turn_of) is place
 
     def _displace_for(self, place: _Place) -> None:
-        last = max((other for other in [*self._inside, place] if not other.hashing), key=self._rank)
+        others = (other for other in self._inside if not other.hashing)
+        last = max((*others, place), key=_turn_of)
         if last is place:
             raise BusyError
         last.lost = True
         self._inside.remove(last)
         self._changed.notify_all()
 
-    def _rank(self, place: _Place) -> tuple[float, int]:
-        """Order the places: lowest first."""
-        debt = max(0.0, self._debts.get(place.party.name, 0.0) - time.monotonic())
-        return debt - (_KNOWN_CREDIT_SECONDS if place.party.known else 0.0), place.arrival
-
-    def _charge(self, party: Party) -> None:
+    def _next_turn(self, party: Party) -> float:
         now = time.monotonic()
-        if len(self._debts) > _PRUNE_AT:
-            self._debts = {name: ends for name, ends in self._debts.items() if ends > now}
-        ends = max(now, self._debts.get(party.name, now))
-        ends += _KNOWN_SECONDS if party.known else _UNKNOWN_SECONDS
-        self._debts[party.name] = min(ends, now + _LONGEST_DEBT_SECONDS)
+        if len(self._turns) >= self._prune_at:
+            self._turns = {name: turn for name, turn in self._turns.items() if turn > now}
+            self._prune_at = 2 * len(self._turns) + _PRUNE_AT
+        turn = max(now, self._turns.get(party.name, now))
+        later = turn + (_KNOWN_SECONDS if party.known else _UNKNOWN_SECONDS)
+        self._turns[party.name] = min(later, now + _LATEST_SECONDS)
+        return turn
+
+
+def _turn_of(place: _Place) -> float:
+    return place.turn

@@ -190,7 +190,7 @@ def test_known_party_goes_first_then_whoever_had_least() -> None:
 
 def test_known_party_that_floods_comes_last() -> None:
     room = HashRoom(slots=1, waiting=9)
-    for _ in range(32):
+    for _ in range(40):
         hash_once(room, USER)
     visitors = Visitors(room)
     visitors.come(USER, B, Party("other", known=True))
@@ -229,13 +229,22 @@ def test_wait_for_a_slot_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert visitors.order == ["a"]
 
 
-def test_debts_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    room = HashRoom(slots=1, waiting=2)
+def test_whoever_is_turned_away_comes_later_too() -> None:
+    room = HashRoom(slots=1, waiting=1)
+    visitors = Visitors(room)
+    visitors.come(A, B, B, C)
+    assert (visitors.order, visitors.busy) == (["a"], ["b", "b", "c"])
+    visitors.come(B, C)
+    assert visitors.order == ["a", "c"]
+
+
+def test_turns_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("helfy.hashing._PRUNE_AT", 3)
     monkeypatch.setattr("helfy.hashing._UNKNOWN_SECONDS", 0.0)
+    room = HashRoom(slots=1, waiting=2)
     for number in range(20):
         hash_once(room, Party(f"{number}"))
-    assert len(room._debts) <= 4
+    assert len(room._turns) <= 4
 
 
 def test_the_room_counts_and_bounds() -> None:
