@@ -16,9 +16,9 @@ RETRY_SECONDS = 1
 
 # Half of the page's patience with a login.
 _WAIT_SECONDS = 5.0
-# How much further back a request moves the next one of its party. A user who logs in every second
-# loses nothing; an address that proved nothing is as good as any other after a minute.
-_KNOWN_SECONDS = 1.0
+# How much further back a request moves the next one of its party. A user who logs in every five
+# seconds loses nothing; an address that proved nothing is as good as any other after a minute.
+_KNOWN_SECONDS = 5.0
 _UNKNOWN_SECONDS = 60.0
 # A known party is ahead of the others by so much, with one request at a time.
 _AHEAD_SECONDS = 30.0
@@ -77,6 +77,19 @@ class HashRoom:
     def waiting(self) -> int:
         """Requests that are in the room and do not hash: before, after, or for want of a slot."""
         return max(0, len(self._inside) - self._running)
+
+    def check(self, party: Party) -> None:
+        """Raise BusyError where a party that asked too often would come last in a full room.
+
+        Before anything costs time: what :meth:`place` would find for it as one that is not known.
+        """
+        with self._changed:
+            turn = self._turns.get(party.name, 0.0)
+            rest = [other for other in self._inside if not other.hashing]
+            full = len(self._inside) >= self.places
+            if full and turn > time.monotonic() and all(other.turn <= turn for other in rest):
+                self._next_turn(party)
+                raise BusyError
 
     @contextmanager
     def place(self, party: Party) -> Iterator[None]:

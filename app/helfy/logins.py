@@ -85,6 +85,7 @@ class Logins:
             BusyError: others come first; the password was not looked at.
             DBAPIError: see ``helfy.database.is_conflict``.
         """
+        self.room.check(party_of(attempt.ip, None))
         name = normalise(attempt.name)
         account = self._find(name, attempt.ip)
         known = account is not None and account.known

@@ -104,6 +104,7 @@ def test_throttled_login_takes_no_place(make_app: MakeApp) -> None:
     app = make_app(throttle=Limits(pair_attempts=1, pair_seconds=600))
     client, room = app.test_client(), services_of(app).room
     assert login(client, "nobody", "wrong").status_code == 401
+    room._turns.clear()  # as after a minute
     with ExitStack() as held:
         for number in range(room.places):
             held.enter_context(room.place(Party(f"{number}", known=True)))
@@ -190,7 +191,7 @@ def test_known_party_goes_first_then_whoever_had_least() -> None:
 
 def test_known_party_that_floods_comes_last() -> None:
     room = HashRoom(slots=1, waiting=9)
-    for _ in range(40):
+    for _ in range(8):
         hash_once(room, USER)
     visitors = Visitors(room)
     visitors.come(USER, B, Party("other", known=True))
@@ -236,6 +237,17 @@ def test_whoever_is_turned_away_comes_later_too() -> None:
     assert (visitors.order, visitors.busy) == (["a"], ["b", "b", "c"])
     visitors.come(B, C)
     assert visitors.order == ["a", "c"]
+
+
+def test_flood_is_turned_away_from_a_full_room_at_once() -> None:
+    room = HashRoom(slots=1, waiting=1)
+    for _ in range(3):
+        hash_once(room, A)
+    room.check(A)
+    with room.place(B), room.place(USER):
+        room.check(C)
+        with pytest.raises(BusyError):
+            room.check(A)
 
 
 def test_turns_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
