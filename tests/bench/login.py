@@ -264,7 +264,7 @@ def attacked(machines: Machines, given: dict[str, Any], options: argparse.Namesp
     database = machines.databases[0]
     given |= {
         "users": names,
-        "pause": USERS / 2,
+        "pause": USERS,
         "attackers": options.attackers,
         "connections": options.connections,
         "right": options.right,
