@@ -20,6 +20,8 @@ _WAIT_SECONDS = 5.0
 # seconds loses nothing; an address that proved nothing is as good as any other after a minute.
 _KNOWN_SECONDS = 5.0
 _UNKNOWN_SECONDS = 60.0
+# Who is so far back is turned away from a full room unseen: it has asked more than five times.
+_HAMMERING_SECONDS = 5 * _UNKNOWN_SECONDS
 # A known party is ahead of the others by so much, with one request at a time.
 _AHEAD_SECONDS = 30.0
 _LATEST_SECONDS = 600.0
@@ -36,7 +38,7 @@ class CrowdedError(BusyError):
 
 @dataclass(frozen=True)
 class Party:
-    """Who shares turns: an address, or a user who has ``known`` it as an address of his before."""
+    """Who shares turns: an address, or a user at one that is ``known`` as his."""
 
     name: str
     known: bool = False
@@ -87,7 +89,8 @@ class HashRoom:
             turn = self._turns.get(party.name, 0.0)
             rest = [other for other in self._inside if not other.hashing]
             full = len(self._inside) >= self.places
-            if full and turn > time.monotonic() and all(other.turn <= turn for other in rest):
+            hammers = turn > time.monotonic() + _HAMMERING_SECONDS
+            if full and hammers and all(other.turn <= turn for other in rest):
                 self._next_turn(party)
                 raise BusyError
 

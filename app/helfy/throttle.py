@@ -162,8 +162,9 @@ def network_of(address: str | None) -> str:
 
 def party_of(address: str | None, user_id: int | None) -> Party:
     """Return who waits for a hash: a user at an address known as his, or else the address."""
-    network = network_of(address)
-    return Party(network) if user_id is None else Party(f"{network} {user_id}", known=True)
+    if user_id is None:
+        return Party(network_of(address))
+    return Party(f"user {user_id}", known=True)
 
 
 def _bucket(kind: str, name: str, network: str, attempts: int, seconds: int) -> Bucket:
