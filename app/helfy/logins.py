@@ -9,10 +9,11 @@ from sqlalchemy.exc import DBAPIError
 
 from helfy.accounts import normalise
 from helfy.database import is_conflict, transaction
+from helfy.hashing import HashRoom
 from helfy.passwords import Hasher
 from helfy.schema import login_addresses, sessions, users
 from helfy.sessions import Rules
-from helfy.throttle import Bucket, Throttle, forgive, network_of
+from helfy.throttle import Bucket, Throttle, forgive, network_of, party_of
 from helfy.tokens import fingerprint, new_session_id
 
 _LONGEST_USER_AGENT = 255
@@ -69,6 +70,7 @@ class Logins:
 
     engine: Engine
     hasher: Hasher
+    room: HashRoom
     throttle: Throttle
     rules: Rules
 
@@ -80,18 +82,22 @@ class Logins:
         Raises:
             RefusedError: unknown, disabled, or a wrong password.
             ThrottledError: too many tries; the password was not looked at.
+            BusyError: others come first; the password was not looked at.
             DBAPIError: see ``helfy.database.is_conflict``.
         """
+        self.room.check(party_of(attempt.ip, None))
         name = normalise(attempt.name)
         account = self._find(name, attempt.ip)
         known = account is not None and account.known
         buckets = self.throttle.buckets(name, attempt.ip, known=known)
-        self.throttle.admit(buckets)
-        try:
-            return self._check_and_open(account, attempt, buckets)
-        except _ChangedError:
-            # Another login may have hashed the same password anew just now.
-            return self._check_and_open(self._find(name, attempt.ip), attempt, buckets)
+        self.throttle.check(buckets)
+        user_id = account.id if account is not None and known else None
+        with self.room.place(party_of(attempt.ip, user_id)), self.throttle.counted(buckets):
+            try:
+                return self._check_and_open(account, attempt, buckets)
+            except _ChangedError:
+                # Another login may have hashed the same password anew just now.
+                return self._check_and_open(self._find(name, attempt.ip), attempt, buckets)
 
     def _check_and_open(
         self, account: Account | None, attempt: Attempt, buckets: list[Bucket]

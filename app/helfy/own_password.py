@@ -32,14 +32,16 @@ def change(
     Raises:
         InvalidError: the current password is wrong, or the new one is too easy or the same.
         ThrottledError: too many tries; the password was not looked at.
+        BusyError: others come first.
     """
     buckets = throttle.buckets(session.username, wanted.ip, known=True)
-    throttle.admit(buckets)
     query = select(users.c.password_hash).where(users.c.id == session.user_id)
     with engine.connect() as connection:
         stored = connection.execute(query).scalar_one_or_none()
     wrong = InvalidError({"currentPassword": "is not the current password"})
-    if not hasher.matches(wanted.current, stored):
+    with throttle.counted(buckets):
+        matches = hasher.matches(wanted.current, stored)
+    if not matches:
         raise wrong
     transaction(engine, lambda connection: forgive(connection, buckets))
     if wanted.new == wanted.current:

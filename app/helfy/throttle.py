@@ -14,17 +14,19 @@ password was right. So two processes at once cannot get more in than fit.
 import hashlib
 import ipaddress
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import Connection, Engine, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, select, update
 from sqlalchemy.dialects.mysql import insert
 
 from helfy.config import Section
 from helfy.database import transaction
+from helfy.hashing import BusyError, Party
 from helfy.schema import login_throttle
 
 _IPV6_SITE_BITS = 64
@@ -88,6 +90,22 @@ class Throttle:
             )
         return found
 
+    def check(self, buckets: Sequence[Bucket]) -> None:
+        """Raise ThrottledError where a try would be one too many now; lock and count nothing."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(_query(buckets)).all()
+        _check(buckets, _states(rows), datetime.now(UTC))
+
+    @contextmanager
+    def counted(self, buckets: Sequence[Bucket]) -> Iterator[None]:
+        """Count a try as :meth:`admit` does, and not where BusyError ends it: nothing was tried."""
+        self.admit(buckets)
+        try:
+            yield
+        except BusyError:
+            transaction(self.engine, lambda connection: _take_out(connection, buckets))
+            raise
+
     def admit(self, buckets: Sequence[Bucket]) -> None:
         """Count a try; where it is one too many, count nothing and raise ThrottledError."""
         now = datetime.now(UTC)
@@ -96,9 +114,7 @@ class Throttle:
 
         def work(connection: Connection) -> None:
             states = _locked(connection, ordered, now)
-            wait = max(bucket.admits(states[bucket.key], now) for bucket in ordered)
-            if wait:
-                raise ThrottledError(math.ceil(wait.total_seconds()))
+            _check(ordered, states, now)
             for bucket in ordered:
                 _set(connection, bucket.key, max(states[bucket.key], now) + bucket.drip)
 
@@ -110,11 +126,17 @@ def forgive(connection: Connection, buckets: Sequence[Bucket]) -> None:
 
     The first bucket, the account's at this address, is emptied.
     """
+    _take_out(connection, buckets, emptied=buckets[0])
+
+
+def _take_out(
+    connection: Connection, buckets: Sequence[Bucket], emptied: Bucket | None = None
+) -> None:
     now = datetime.now(UTC)
     ordered = sorted(buckets, key=lambda bucket: bucket.key)
     states = _locked(connection, ordered, now)
     for bucket in ordered:
-        left = now if bucket is buckets[0] else max(states[bucket.key] - bucket.drip, now)
+        left = now if bucket is emptied else max(states[bucket.key] - bucket.drip, now)
         _set(connection, bucket.key, left)
 
 
@@ -138,6 +160,13 @@ def network_of(address: str | None) -> str:
     return str(ipaddress.ip_network((found, _IPV6_SITE_BITS), strict=False))
 
 
+def party_of(address: str | None, user_id: int | None) -> Party:
+    """Return who waits for a hash: a user at an address known as his, or else the address."""
+    if user_id is None:
+        return Party(network_of(address))
+    return Party(f"user {user_id}", known=True)
+
+
 def _bucket(kind: str, name: str, network: str, attempts: int, seconds: int) -> Bucket:
     # No name and no network has a line end in it: names are normalised, and cut at white space
     # at either end, so that what stands between the line ends is unambiguous.
@@ -153,13 +182,24 @@ def _locked(
     statement = statement.on_duplicate_key_update(clears_at=login_throttle.c.clears_at)
     for bucket in ordered:
         connection.execute(statement.values(bucket=bucket.key))
-    query = (
-        select(login_throttle.c.bucket, login_throttle.c.clears_at)
-        .where(login_throttle.c.bucket.in_([bucket.key for bucket in ordered]))
-        .with_for_update()
+    return _states(connection.execute(_query(ordered).with_for_update()).all())
+
+
+def _query(buckets: Sequence[Bucket]) -> Select[tuple[str, datetime]]:
+    keys = [bucket.key for bucket in buckets]
+    return select(login_throttle.c.bucket, login_throttle.c.clears_at).where(
+        login_throttle.c.bucket.in_(keys)
     )
-    rows = connection.execute(query).all()
+
+
+def _states(rows: Sequence[Row[tuple[str, datetime]]]) -> dict[str, datetime]:
     return {row.bucket: row.clears_at.replace(tzinfo=UTC) for row in rows}
+
+
+def _check(buckets: Sequence[Bucket], states: dict[str, datetime], now: datetime) -> None:
+    wait = max(bucket.admits(states.get(bucket.key, now), now) for bucket in buckets)
+    if wait:
+        raise ThrottledError(math.ceil(wait.total_seconds()))
 
 
 def _set(connection: Connection, key: str, clears_at: datetime) -> None:

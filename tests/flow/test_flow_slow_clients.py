@@ -97,3 +97,36 @@ def test_one_address_has_so_many_connections_and_no_more(client_machine: Machine
         assert refused < most
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+# Bodies that are no JSON, so no password is hashed; from an address that no other test has.
+FLOOD: Final = r"""
+import http.client, json, sys
+from concurrent.futures import ThreadPoolExecutor
+given = json.load(sys.stdin)
+def post(source):
+    link = http.client.HTTPConnection(*given["place"], timeout=30, source_address=(source, 0))
+    link.request("POST", "/login", "no JSON", {"Content-Type": "application/json"})
+    answer = link.getresponse()
+    body = answer.read().decode()
+    return answer.status, answer.headers["Content-Type"], answer.headers["Retry-After"], body
+with ThreadPoolExecutor(given["requests"]) as pool:
+    flood = list(pool.map(post, ["127.0.9.1"] * given["requests"]))
+print(json.dumps({"flood": flood, "other": post("127.0.9.2")}))
+"""
+
+
+def test_logins_of_one_address_are_limited(client_machine: Machine, url: str) -> None:
+    page = urlsplit(url)
+    if page.scheme != "http":
+        pytest.skip("tried without TLS")
+    burst = int(client_machine.vars["nginx_address_logins_burst"])
+    given = {"place": (page.hostname, page.port), "requests": 2 * burst}
+    found = client_machine.python(FLOOD, given, seconds=120)
+    assert found["other"][0] == 400
+    rejected = [answer for answer in found["flood"] if answer[0] == 429]
+    assert len(rejected) > burst // 2
+    assert {answer[0] for answer in found["flood"]} == {400, 429}
+    for _, kind, later, body in rejected:
+        assert (kind.split(";")[0], later) == ("application/json", "1")
+        assert json.loads(body).keys() == {"message", "requestId"}

@@ -49,6 +49,7 @@ WANTED: Final = (
     "mariadb_bind_address",
     "mariadb_port",
     "nginx_address_connections",
+    "nginx_address_logins_burst",
     "nginx_api_timeout_seconds",
     "nginx_body_max",
     "nginx_client_timeout_seconds",

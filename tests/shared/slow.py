@@ -12,10 +12,10 @@ from collections import Counter
 from types import TracebackType
 from typing import Final, Literal, Self
 
-# A request whose headers never end, and one whose body never does.
+# A request whose headers never end, and one whose body never does: no login, whose rate is limited.
 _HEADERS: Final = b"POST /login HTTP/1.1\r\nHost: helfy\r\nX-Slow: "
 _BODY: Final = (
-    b"POST /login HTTP/1.1\r\nHost: helfy\r\nContent-Type: application/json\r\n"
+    b"POST /logout HTTP/1.1\r\nHost: helfy\r\nContent-Type: application/json\r\n"
     b'Content-Length: 16000\r\n\r\n{"usernameOrEmail": "'
 )
 _EVERY_SECONDS: Final = 1.0

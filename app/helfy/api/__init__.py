@@ -97,7 +97,7 @@ def _services(settings: Settings, engine: Engine | None, stream: StreamReader | 
         hasher=hasher,
         throttle=throttle,
         rules=rules,
-        logins=Logins(engine, hasher, throttle, rules),
+        logins=Logins(engine, hasher, room, throttle, rules),
         tokens=Tokens(settings.token_keys, lifetime),
         feed=Feed(stream, Pager(settings.stream)),
         groups=Groups(settings.stream, stream),

@@ -12,7 +12,7 @@ from helfy.api.responses import FOR_EVERYBODY, FOR_USERS, WITH_BODY, WITH_PASSWO
 from helfy.api.security import current_session, presented_session
 from helfy.api.services import services
 from helfy.database import is_conflict
-from helfy.hashing import BusyError
+from helfy.hashing import RETRY_SECONDS, BusyError, CrowdedError
 from helfy.logins import Attempt, RefusedError
 from helfy.throttle import ThrottledError
 
@@ -45,14 +45,16 @@ def login(body: models.LoginRequest) -> Response:
     user_agent = _as_sent(request.user_agent.string)
     attempt = Attempt(body.username_or_email, body.password, request.remote_addr, user_agent)
     try:
-        with here.room.place():
-            opened = here.logins.open(attempt)
+        opened = here.logins.open(attempt)
     except RefusedError as error:
         # What was typed as the username is not logged: now and then it is a password.
         _log("invalid_credentials", userId=error.user_id, reason=str(error))
         raise NotAuthenticatedError("invalid credentials") from None
     except ThrottledError as error:
         _log("throttled", retrySeconds=error.seconds)
+        raise
+    except CrowdedError:
+        _log("throttled", retrySeconds=RETRY_SECONDS)
         raise
     except BusyError:
         _log("busy")

@@ -18,7 +18,7 @@ from helfy.api.models import Error
 from helfy.database import UNAVAILABLE, error_code, is_conflict
 from helfy.gaps import GapError, UnknownGapError
 from helfy.hashing import RETRY_SECONDS as BUSY_SECONDS
-from helfy.hashing import BusyError
+from helfy.hashing import BusyError, CrowdedError
 from helfy.throttle import ThrottledError
 
 log = jsonlog.get(__name__)
@@ -73,11 +73,8 @@ def answer(error: Exception) -> Response:
         return _account_busy(error) if is_conflict(error) else _database_away(error)
     if isinstance(error, AccountError | GapError):
         return _not_done(error)
-    if isinstance(error, ThrottledError):
-        return _later(respond(429, str(error)), error.seconds)
-    if isinstance(error, BusyError):
-        g.outcome = "busy"
-        return _later(respond(503, "busy, try again"), BUSY_SECONDS)
+    if isinstance(error, ThrottledError | BusyError):
+        return _put_off(error)
     if not isinstance(error, HTTPException) or error.code is None:
         log.error("request_failed", exc_info=error, extra={"fields": request_fields("error")})
         return respond(500, "internal error")
@@ -138,6 +135,15 @@ def _not_done(error: AccountError | GapError) -> Response:
     if isinstance(error, InvalidError):
         status = 400
     return respond(status, str(error), error.fields if isinstance(error, FieldsError) else None)
+
+
+def _put_off(error: ThrottledError | BusyError) -> Response:
+    if isinstance(error, ThrottledError):
+        return _later(respond(429, str(error)), error.seconds)
+    if isinstance(error, CrowdedError):
+        return _later(respond(429, "too many attempts"), BUSY_SECONDS)
+    g.outcome = "busy"
+    return _later(respond(503, "busy, try again"), BUSY_SECONDS)
 
 
 def _later(response: Response, seconds: int) -> Response:

@@ -8,7 +8,7 @@ from helfy import jsonlog, own_password
 from helfy.api import answers, models
 from helfy.api.errors import request_fields
 from helfy.api.responses import FOR_USERS, WITH_BODY, WITH_PASSWORD
-from helfy.api.security import current_session
+from helfy.api.security import current_party, current_session
 from helfy.api.services import services
 
 log = jsonlog.get(__name__)
@@ -49,7 +49,7 @@ def change_password(body: models.PasswordChange) -> Response:
     """Change the own password, which ends all other sessions of the account."""
     here, session = services(), current_session()
     change = own_password.Change(body.current_password, body.new_password, request.remote_addr)
-    with here.room.place():
+    with here.room.place(current_party()):
         ended = own_password.change(here.engine, here.hasher, here.throttle, session, change)
     fields = request_fields("ok") | {"targetId": session.user_id, "sessionsEnded": ended}
     log.info("password_changed", extra={"fields": fields})

@@ -6,7 +6,9 @@ from flask import Flask, g, request
 
 from helfy.api.errors import NotAllowedError, NotAuthenticatedError
 from helfy.api.services import services
+from helfy.hashing import Party
 from helfy.sessions import ActiveSession, find
+from helfy.throttle import party_of
 from helfy.tokens import InvalidTokenError
 
 PUBLIC_ENDPOINTS = frozenset(
@@ -32,6 +34,11 @@ def current_session() -> ActiveSession:
     if not isinstance(session, ActiveSession):
         _refuse()
     return session
+
+
+def current_party() -> Party:
+    """Return who of the current request's session waits for a hash."""
+    return party_of(request.remote_addr, current_session().user_id)
 
 
 def _require_session() -> None:

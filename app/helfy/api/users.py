@@ -10,6 +10,7 @@ from helfy import jsonlog, user_changes, users
 from helfy.api import answers, models
 from helfy.api.errors import request_fields
 from helfy.api.responses import FOR_USERS, MAY_CONFLICT, OF_ONE, WITH_BODY
+from helfy.api.security import current_party
 from helfy.api.services import services
 
 log = jsonlog.get(__name__)
@@ -43,7 +44,7 @@ def create(body: models.NewUser) -> Response:
     new = user_changes.NewUser(
         body.username, body.email, body.password, body.role, body.must_change_password
     )
-    with here.room.place():
+    with here.room.place(current_party()):
         user = user_changes.create(here.engine, here.hasher, new)
     _log("user_created", user.id, role=user.role)
     response = answers.answer(answers.user(user), 201)
@@ -92,7 +93,7 @@ def set_password(path: models.UserPath, body: models.UserPassword) -> Response:
     """Give an account another password, which ends all its sessions."""
     here = services()
     new = user_changes.NewPassword(body.password, body.must_change_password)
-    with here.room.place():
+    with here.room.place(current_party()):
         ended = user_changes.set_password(here.engine, here.hasher, path.user_id, new)
     _log("password_set", path.user_id, sessionsEnded=ended)
     return answers.answer(models.Ended(ended=ended))

@@ -22,6 +22,7 @@ from helfy.api import metrics, status
 from helfy.api.last_hour import Hour
 from helfy.api.settings import Server, Settings
 from helfy.consumer import metrics as consumer
+from helfy.hashing import Party
 
 
 def sample(client: FlaskClient, name: str, **labels: str) -> float | None:
@@ -84,7 +85,7 @@ def test_sessions_and_the_database(
 
 def test_the_hashing_queue(app: Flask, client: FlaskClient) -> None:
     room = services_of(app).room
-    with room.place(), room.slot(), room.place():
+    with room.place(Party("a")), room.slot(), room.place(Party("b")):
         assert sample(client, "helfy_api_hashes_running") == 1
         assert sample(client, "helfy_api_hashes_waiting") == 1
     assert sample(client, "helfy_api_hashes_running") == 0
