@@ -22,7 +22,9 @@ def told(course: Course, cause: str) -> dict[str, Any]:
         "SELECT JSON_OBJECT('remedy', remedy, 'position', position) FROM capture_state"
         f" WHERE state = 'failed' AND cause = '{cause}'"
     )
-    found = wait_for(lambda: course.machine.sql(query) or None, f"{cause} is reported", TOLD_SECONDS, 1)
+    found = wait_for(
+        lambda: course.machine.sql(query) or None, f"{cause} is reported", TOLD_SECONDS, 1
+    )
     said: dict[str, Any] = json.loads(found[0][0])
     wait_for(
         lambda: said["remedy"] in course.machine.attempt("helfy check").stdout,
