@@ -104,7 +104,7 @@ FAULTS: Final = (
         stoppages.unparseable_ddl,
         check=stoppages.check_span,
         lossy=True,
-        mend=stoppages.drop_column,
+        mend=outages.acknowledge_gaps,
     ),
     Fault(
         "a minimal row image (skipped by playbook)",

@@ -58,6 +58,11 @@ CONFIRM_SECONDS = 2.0
 LASTING = ("unparseable_ddl", "row_mismatch", "binlog_purged", "position_lost", "record_too_large")
 MISMATCH = "schema_mismatch"
 LOGS = "make logs UNIT=kafka-connect"
+# It fails before it reads the binlog: the table itself is defined so.
+DEFINITION = (
+    "Remove from the table what Debezium cannot parse (ALTER TABLE), then take a new snapshot:"
+    " ansible-playbook playbooks/capture-new-snapshot.yml"
+)
 # What ``watch`` reported last, for ``check``.
 REPORTED = Path("/run/kafka-connect-watchdog/reported.json")
 
@@ -290,6 +295,9 @@ class Watchdog:
             if at is not None and why.cause != "other":
                 where = f"GTID {at.gtid} ({stopped[1]}:{stopped[2]}), read up to {where}"
                 remedy = remedy.replace("GTID", at.gtid)
+        elif why.cause == "unparseable_ddl":
+            remedy = DEFINITION
+        remedy = remedy.removesuffix(" -e capture_skip_gtid=GTID")
         how = Condition("failed", why.cause, why.message, remedy, where)
         return how if why.cause in LASTING else self._restarted(now, how)
 
