@@ -82,6 +82,7 @@ FAULTS: Final = (
         outages.topic_recreated,
         check=outages.check_topic,
         lossy=True,
+        mend=outages.acknowledge_gaps,
         unmarked_from=1,
     ),
     Fault("poison records in the topic", records.poisoned, check=records.check_poison),
