@@ -60,7 +60,7 @@ def transactions(
         elif kind == "Table_map":
             found = _TABLE.search(text)
             current.captured |= found is not None and concerns.table(found[1], found[2])
-        elif kind == "Query" and not _FRAME.match(text):
+        elif kind.startswith("Query") and not _FRAME.match(text):
             current.kind = "statement"
             current.captured |= concerns.statement(text)
     if current is not None:
