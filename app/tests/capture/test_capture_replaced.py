@@ -17,6 +17,8 @@ from connect_watched import Watched
 from helfy.consumer.change import Change
 from helfy.consumer.decode import decode
 
+pytestmark = pytest.mark.slow
+
 DATABASE: Final = "replaced"
 RUNNING: Final = frozenset({"RUNNING"})
 COLUMNS: Final = ("id", "username", "email", "role")

@@ -382,7 +382,7 @@ class Watchdog:
             with self.database.cursor() as cursor:
                 cursor.execute(_COLUMNS, (self.settings.database_name,))
                 for table, column in cursor.fetchall():
-                    found.setdefault(table, []).append(column)
+                    found.setdefault(table, []).append(column.lower())
                 cursor.execute(_READERS)
                 readers = [str(row[0]) for row in cursor.fetchall()]
         except FAULTS:
@@ -417,7 +417,9 @@ def columns(history: str, database: str) -> dict[str, list[str]]:
                 for gone in {change["id"], change.get("previousId") or change["id"]}:
                     known.pop(gone, None)
                 if change["type"] != "DROP":
-                    known[change["id"]] = [each["name"] for each in change["table"]["columns"]]
+                    known[change["id"]] = [
+                        each["name"].lower() for each in change["table"]["columns"]
+                    ]
     own = f'"{database}".'
     return {
         name.removeprefix(own).strip('"'): list(table)
