@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from helfy.feed.feed import MOST_LINES, Feed, Lost
 from helfy.jsonlog import printable
 
 PAUSE_SECONDS: Final = 0.2
+MOST_KNOWN: Final = 10_000
+Show = Callable[[list[Entry]], None]
 _TYPES: Final = ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "DDL", "SNAPSHOT", UNDECODABLE)
 _SPAN: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -76,21 +79,21 @@ def changes(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> None:
     """Show changes, oldest first."""
     wanted = Wanted(table, kind.upper() if kind else None, key)
-    as_text = form == "text" and not context.json
+    show = _json if form == "jsonl" or context.json else Texts().show
     feed = context.reached_feed()
     if since is None:
-        after = _last(feed, wanted, lines, as_text=as_text)
+        after = _last(feed, wanted, lines, show)
     else:
         with feed.pager.turn() as turn:
             after = turn.since(since)
             end = {partition: stop for partition, (_, stop) in turn.bounds().items()}
-        after = _go_on(feed, wanted, after, end, as_text=as_text)
+        after = _go_on(feed, wanted, after, end, show)
     while follow:
         time.sleep(PAUSE_SECONDS)
-        after = _go_on(feed, wanted, after, None, as_text=as_text)
+        after = _go_on(feed, wanted, after, None, show)
 
 
-def _last(feed: Feed, wanted: Wanted, lines: int, *, as_text: bool) -> dict[int, int]:
+def _last(feed: Feed, wanted: Wanted, lines: int, show: Show) -> dict[int, int]:
     """Print the last lines and give where they end."""
     found: list[Entry] = []
     page, now = feed.newest(wanted, max(1, lines))
@@ -98,19 +101,19 @@ def _last(feed: Feed, wanted: Wanted, lines: int, *, as_text: bool) -> dict[int,
     while page.more and len(found) < lines:
         page, _ = feed.newest(wanted, lines - len(found), page.end)
         found += page.entries
-    _show(found[:lines][::-1], as_text=as_text)
+    show(found[:lines][::-1])
     return now
 
 
 def _go_on(
-    feed: Feed, wanted: Wanted, after: dict[int, int], end: dict[int, int] | None, *, as_text: bool
+    feed: Feed, wanted: Wanted, after: dict[int, int], end: dict[int, int] | None, show: Show
 ) -> dict[int, int]:
     """Print what comes after a cursor, up to now or to an end, and give where that is."""
     while True:
         page = feed.following(wanted, MOST_LINES, after)
         for lost in page.lost:
             _tell(lost)
-        _show(page.entries, as_text=as_text)
+        show(page.entries)
         after = page.end
         late = end is not None and any(after.get(part, 0) < stop for part, stop in end.items())
         if not page.more and not late:
@@ -119,9 +122,28 @@ def _go_on(
             time.sleep(PAUSE_SECONDS)  # our reader has still to get there
 
 
-def _show(entries: list[Entry], *, as_text: bool) -> None:
+def _json(entries: list[Entry]) -> None:
     for entry in entries:
-        click.echo(text(entry) if as_text else entry.text.decode())
+        click.echo(entry.text.decode())
+
+
+class Texts:
+    """Lines for people. What capture has sent again is marked, of the last MOST_KNOWN changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+
+    def show(self, entries: list[Entry]) -> None:
+        """Print them."""
+        for entry in entries:
+            line = json.loads(entry.text)
+            known = line.get("change", {}).get("id")
+            again = known in self._known
+            if known is not None:
+                self._known[known] = None
+            while len(self._known) > MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+            click.echo(text(entry) + ("  (replay)" if again else ""))
 
 
 def text(entry: Entry) -> str:
@@ -131,10 +153,10 @@ def text(entry: Entry) -> str:
         return f"{line['timestamp']}  {entry.type}  {line.get('reason', '')}"
     change = line["change"]
     parts = [change["committedAt"] or line["timestamp"], change["type"].ljust(8), entry.table]
-    parts += [f"{name}={value}" for name, value in (change.get("key") or {}).items()]
+    parts += [f"{name}={_value(value)}" for name, value in (change.get("key") or {}).items()]
     if change["type"] == "UPDATE":
         parts += [
-            f"{name}: {value} -> {change['data'].get(name)}"
+            f"{name}: {_value(value)} -> {_value(change['data'].get(name))}"
             for name, value in change["old"].items()
             if name != "updated_at"
         ]
@@ -154,3 +176,8 @@ def _tell(lost: Lost) -> None:
     else:
         said = f"offsets {lost.first} to {lost.last} are gone (retention)"
     click.echo(f"helfy: partition {lost.partition}: {said}", err=True)
+
+
+def _value(value: Any) -> str:
+    """Write a value as it stands in the line, a text without its quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

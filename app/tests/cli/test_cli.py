@@ -277,6 +277,14 @@ def test_changes_as_they_were(helfy: Helfy, topic: Topic) -> None:
     assert helfy("changes", "--since", "yesterday").exit_code == 2
 
 
+def test_changes_sent_again_are_marked(helfy: Helfy, topic: Topic) -> None:
+    change = topic.change(1, "u", role=None)
+    topic.write(change, topic.change(2), change)
+    lines = helfy.done("changes").splitlines()
+    assert ["(replay)" in line for line in lines] == [False, False, True]
+    assert "None" not in lines[0]
+
+
 def test_what_a_terminal_would_obey_is_not_printed(helfy: Helfy, topic: Topic) -> None:
     topic.write(topic.change(1, "u", email="\x1b[2J\x07evil"))
     assert "\x1b" not in helfy.done("changes")
