@@ -1,9 +1,10 @@
 """The journal: on disk, soon, and whole."""
 
+import subprocess
 import uuid
 
 import pytest
-from machine import Machine
+from machine import ROOT, Machine
 
 LINE_BYTES = 400_000
 FLOOD = 100_000
@@ -90,3 +91,26 @@ def test_no_line_was_lost(machine: Machine) -> None:
     assert "helfy" not in machine.run(
         "journalctl -b -q --no-pager -o cat -u systemd-journald | grep Suppressed || true"
     )
+
+
+def make_logs(machine: Machine, unit: str = "") -> subprocess.CompletedProcess[str]:
+    """Run what make logs does."""
+    script = (ROOT / "lab/logs").read_text(encoding="utf-8")
+    return machine.attempt(f"LINES_SHOWN=1 UNIT='{unit}' bash -s", script, root=False)
+
+
+def test_make_logs_shows_lines_of_each_part(consumer_machine: Machine) -> None:
+    parts = make_logs(consumer_machine).stdout.split("== ")[1:]
+    names = {part.partition("\n")[0] for part in parts}
+    assert {"helfy-consumer"} | {
+        unit.removesuffix(".service") for unit in consumer_machine.api_units
+    } <= names
+    assert all(part.partition("\n")[2].strip() for part in parts)
+
+
+def test_make_logs_rejects_an_unknown_unit(consumer_machine: Machine) -> None:
+    assert make_logs(consumer_machine, "helfy-consumer").returncode == 0
+    done = make_logs(consumer_machine, "helfy-consumre")
+    assert done.returncode == 1
+    assert "UNIT must be a unit of this VM, got 'helfy-consumre'" in done.stderr
+    assert "helfy-consumer" in done.stderr
