@@ -11,7 +11,7 @@ NAME: Final = "helfy-probe.service"
 # What belongs to the program that is exchanged: how it is started, watched and ended.
 _EXCHANGED: Final = (
     *("ExecStart", "Type", "NotifyAccess", "WatchdogSec", "Restart", "RestartSec"),
-    *("RestartPreventExitStatus", "StateDirectory", "SyslogIdentifier"),
+    *("RestartPreventExitStatus", "StateDirectory", "SyslogIdentifier", "LogNamespace"),
 )
 
 
