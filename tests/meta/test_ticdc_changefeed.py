@@ -310,6 +310,7 @@ def fail_at(ticdc: StandIn, statement: dict[str, Any]) -> None:
     assert ticdc.feed["state"] == "failed"
 
 
+@pytest.mark.slow
 def test_a_failed_changefeed_names_cause_position_and_remedy(ticdc: StandIn, run: Run) -> None:
     run()
     fail_at(ticdc, ahead(SWAP, NOW - 2, NOW - 1))

@@ -28,6 +28,8 @@ import binlog_guard as bg
 # PyMySQL leaves to the garbage collector a Unix socket whose connection was refused.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket .*family=1:ResourceWarning")
 
+pytestmark = pytest.mark.slow
+
 SECRET: Final = "value-of-a-statement"
 CAPTURED: Final = ("users", "sessions", "record_gaps")
 UNLOGGED: Final = "SET SESSION sql_log_bin = 0"
