@@ -2,8 +2,8 @@
 
 A hash takes a core for a fraction of a second. ``slots`` of them run at once; as many requests as
 ``waiting`` may wait for a slot. Each request of a party moves the turn of its next one further back
-(a virtual clock, as in fair queueing), so whoever asks less comes first. Where all places are
-taken, whoever would come last has to go.
+(a virtual clock, as in fair queueing), so parties that ask less come first. When all places are
+taken, the request with the latest turn is rejected.
 """
 
 import threading
@@ -20,7 +20,7 @@ _WAIT_SECONDS = 5.0
 # seconds loses nothing; an address that proved nothing is as good as any other after a minute.
 _KNOWN_SECONDS = 5.0
 _UNKNOWN_SECONDS = 60.0
-# Who is so far back is turned away from a full room unseen: it has asked more than five times.
+# A party this far back is rejected before the database is asked: it asked more than five times.
 _HAMMERING_SECONDS = 5 * _UNKNOWN_SECONDS
 # A known party is ahead of the others by so much, with one request at a time.
 _AHEAD_SECONDS = 30.0

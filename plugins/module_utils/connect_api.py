@@ -117,7 +117,7 @@ _SKIP = (
     "Continue after the transaction: ansible-playbook playbooks/capture-skip-transaction.yml"
     " -e capture_skip_gtid=GTID"
 )
-_SNAPSHOT = "Take a new snapshot: ansible-playbook playbooks/capture-new-snapshot.yml"
+SNAPSHOT = "Take a new snapshot: ansible-playbook playbooks/capture-new-snapshot.yml"
 _LIMITS = (
     "Raise debezium_message_max_bytes and kafka_message_max_bytes above that, and run"
     " ansible-playbook playbooks/site.yml"
@@ -138,7 +138,7 @@ _HISTORY = "a position is stored, but the schema history that belongs to it is g
 _KNOWN = (
     ("unparseable_ddl", r"with the statement '(?P<sql>.*)", _UNPARSEABLE, _SKIP),
     ("row_mismatch", _SIZES, _PARTIAL, _SKIP),
-    ("row_mismatch", r"for table (?P<table>\S+) whose schema isn't known", _UNKNOWN, _SNAPSHOT),
+    ("row_mismatch", r"for table (?P<table>\S+) whose schema isn't known", _UNKNOWN, SNAPSHOT),
     (
         "row_mismatch",
         r"Failed to deserialize data of EventHeader|\bColumnType\.byCode\b",
@@ -149,9 +149,9 @@ _KNOWN = (
         "binlog_purged",
         r"Could not find (?:GTID state requested|first log file)|read change stream starting at",
         _PURGED,
-        _SNAPSHOT,
+        SNAPSHOT,
     ),
-    ("position_lost", r"db history (?:topic )?is missing", _HISTORY, _SNAPSHOT),
+    ("position_lost", r"db history (?:topic )?is missing", _HISTORY, SNAPSHOT),
     (
         "record_too_large",
         r"RecordTooLargeException: (?P<said>The message is \d+ bytes)",

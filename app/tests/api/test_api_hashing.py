@@ -170,7 +170,7 @@ class Visitors:
         self._threads: list[threading.Thread] = []
 
     def come(self, *parties: Party) -> None:
-        """Let them queue while the slot is held, then let them go, and wait until all are gone."""
+        """Queue them while the slot is held, then release it, and wait until all have ended."""
         with self.room.place(Party("first", known=True)), self.room.slot():
             for party in parties:
                 before = len(self.room._queue) + len(self.busy)
@@ -199,7 +199,7 @@ def test_parties_take_turns() -> None:
     assert visitors.order == ["a", "b", "c", "a", "b", "a"]
 
 
-def test_known_party_goes_first_then_whoever_had_least() -> None:
+def test_known_party_goes_first_then_fewest_requests() -> None:
     room = HashRoom(slots=1, waiting=9)
     hash_once(room, A)
     visitors = Visitors(room)
@@ -216,7 +216,7 @@ def test_known_party_that_floods_comes_last() -> None:
     assert visitors.order == ["other", "b", "user"]
 
 
-def test_full_room_makes_way_for_whoever_comes_first() -> None:
+def test_full_room_rejects_the_latest_turn() -> None:
     room = HashRoom(slots=1, waiting=3)
     for _ in range(3):
         hash_once(room, A)
@@ -248,7 +248,7 @@ def test_wait_for_a_slot_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert visitors.order == ["a"]
 
 
-def test_whoever_is_turned_away_comes_later_too() -> None:
+def test_rejected_request_delays_the_next_turn() -> None:
     room = HashRoom(slots=1, waiting=1)
     visitors = Visitors(room)
     visitors.come(A, B, B, C)

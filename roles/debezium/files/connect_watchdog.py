@@ -47,7 +47,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from binlog import BinlogError, Transaction, transactions
 from capture_report import FAULTS, Condition, Database, Reporter, say
-from connect_api import ConnectError, Connector, Fault, fault, moved
+from connect_api import SNAPSHOT, ConnectError, Connector, Fault, fault, moved
 
 REACHABLE_SECONDS = 2.0
 PROGRESS_SECONDS = 1.1
@@ -371,8 +371,7 @@ class Watchdog:
         if not others:
             return None
         message = f"{', '.join(others)} has other columns than change capture reads its rows by"
-        remedy = "Take a new snapshot: ansible-playbook playbooks/capture-new-snapshot.yml"
-        return Condition("failed", MISMATCH, message, remedy, where)
+        return Condition("failed", MISMATCH, message, SNAPSHOT, where)
 
     def _redefined(self, now: float) -> list[str]:
         """Return the tables with other columns; none while what redefined one is not read yet."""
