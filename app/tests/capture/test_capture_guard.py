@@ -25,9 +25,6 @@ sys.path.insert(0, str(ROLES / "mariadb/files"))
 
 import binlog_guard as bg
 
-# PyMySQL leaves to the garbage collector a Unix socket whose connection was refused.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket .*family=1:ResourceWarning")
-
 pytestmark = pytest.mark.slow
 
 SECRET: Final = "value-of-a-statement"
