@@ -50,10 +50,10 @@ class TakenError(FieldsError):
 
 
 class LastAdminError(FieldsError):
-    """Nobody would be left who may administer."""
+    """No admin would be left who is known to be able to log in."""
 
     def __init__(self, field: str | None = None) -> None:
-        text = "the last active admin must stay"
+        text = "the last active admin who has logged in must stay"
         super().__init__(text, {field: text} if field else {})
 
 

@@ -96,7 +96,7 @@ def change(engine: Engine, user_id: int, changes: Changes) -> User:
         InvalidError: a field is bad.
         UnknownUserError: there is no such account.
         TakenError: the username or the email address is another account's.
-        LastAdminError: it is the last active admin, and would be none.
+        LastAdminError: it is the last active admin who has logged in, and would be none.
     """
     names = _names(changes.username, changes.email)
     if problems := _problems(names, changes.role, changes.status):
@@ -126,7 +126,7 @@ def change(engine: Engine, user_id: int, changes: Changes) -> User:
 def remove(engine: Engine, user_id: int) -> User:
     """Delete an account with all that belongs to it, and return what it was.
 
-    Raises UnknownUserError, and LastAdminError for the last active admin.
+    Raises UnknownUserError, and LastAdminError for the last active admin who has logged in.
     """
 
     def work(connection: Connection) -> User:
@@ -207,14 +207,19 @@ def _problems(names: dict[str, str], role: str | None, status: str | None) -> di
 
 
 def _lock_admins(connection: Connection) -> set[int]:
-    """Lock the rows of all active admins, as they are now, and return their ids."""
+    """Lock the rows of all active admins; return the ids of those who have logged in, or of all.
+
+    An account that nobody has logged in to may have a password that nobody knows.
+    """
     query = (
         select(users.c.id)
         .where(users.c.role == "admin", users.c.status == "active")
         .order_by(users.c.id)
         .with_for_update()
     )
-    return set(connection.execute(query).scalars())
+    admins = set(connection.execute(query).scalars())
+    seen = select(login_addresses.c.user_id).where(login_addresses.c.user_id.in_(admins))
+    return set(connection.execute(seen).scalars()) or admins
 
 
 def _with_free_names(

@@ -1,6 +1,7 @@
 /** Dialogs: the browser's own `<dialog>`, which keeps the focus and closes on Escape. */
 
 import { busyButton, h, setBusy } from "./dom.js";
+import { field } from "./fields.js";
 import { describe } from "./messages.js";
 
 let count = 0;
@@ -47,26 +48,39 @@ export function cancelButton(close, text = "Cancel") {
  * @param {string} options.text what follows from it
  * @param {string} options.yes what the button does
  * @param {boolean} [options.grave] whether it cannot be undone
+ * @param {string} [options.typed] what has to be typed first
  * @param {() => Promise<T>} options.act
  * @param {AbortSignal} options.signal
  * @returns {Promise<T|null>} what `act` gave, null where the user would not
  * @template T
  */
-export async function confirm({ title, text, yes, grave = false, act, signal }) {
+export async function confirm({ title, text, yes, grave = false, typed = "", act, signal }) {
   const { button } = busyButton(yes, { class: `button main ${grave ? "grave" : ""}`, type: "button" });
   const slot = h("div", { class: "note slot calm", role: "alert" });
   let given = null;
   let pending = null;
   const cancel = cancelButton(() => shown.close());
+  const proof = typed && field("confirmation", `Type ${typed} to confirm`, { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
   const shown = open(
     // On what does no harm.
-    { title, signal, focus: cancel },
+    { title, signal, focus: proof ? proof.input : cancel },
     h("p", {}, text),
+    proof && proof.node,
     slot,
     h("div", { class: "buttons" }, button, cancel),
   );
   button.addEventListener("click", () => {
-    if (button.getAttribute("aria-disabled") !== "true") pending = run();
+    if (button.getAttribute("aria-disabled") === "true") return;
+    if (proof && proof.value().trim() !== typed) {
+      proof.fail(`Type ${typed}.`);
+      proof.input.focus();
+      return;
+    }
+    proof?.fail("");
+    pending = run();
+  });
+  proof?.input.addEventListener("keydown", ({ key }) => {
+    if (key === "Enter") button.click();
   });
   await shown.closed;
   // Escape takes nothing back that was sent.

@@ -75,12 +75,12 @@ const IN_WORDS = {
   "is taken": "belongs to another account already",
   "was taken just now, try again": "was taken just now; try again",
 };
-const LAST_ADMIN = "the last active admin must stay";
+const LAST_ADMIN = "the last active admin who has logged in must stay";
 
 /** The API says "must be …" of a field by its name in JSON; people know it by its label. */
 function sentence(label, text) {
   if (text === LAST_ADMIN) {
-    return "This is the last active admin. Make somebody else one first, or nobody could run Helfy.";
+    return "This is the last active admin who has logged in. Have another admin log in first, or nobody could run Helfy.";
   }
   const words = IN_WORDS[text] ?? text;
   return /^[a-z]/.test(words) ? `${label} ${words.replace(/\.$/, "")}.`.trim() : words;

@@ -96,6 +96,7 @@ export function userActions(current, context, { update, sessionsGone }) {
       text: `The account ${user.username} (${user.email}) goes with all its sessions. This cannot be undone; that it happened stays on record.${own}`,
       yes: `Delete ${user.username}`,
       grave: true,
+      typed: user.id === me.id || user.role === "admin" ? user.username : "",
       signal,
       act: () => context.call("DELETE", path()),
     });

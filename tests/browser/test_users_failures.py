@@ -7,7 +7,7 @@ from page_look import assert_accessible
 from page_steps import Account, Snap, Watch, answer, expect_login, expect_profile, submit_button
 from playwright.sync_api import Page, expect
 
-LAST = "This is the last active admin. Make somebody else one first"
+LAST = "This is the last active admin who has logged in. Have another admin log in first"
 REQUEST_ID = "5f0c1f6c2f0b4d5e"
 
 
@@ -35,6 +35,8 @@ def test_the_last_admin_stays_one(
             page.get_by_role("button", name=button).click()
         dialog = page.get_by_role("dialog", name=title)
         expect(dialog).to_contain_text("This is your own account")
+        if button == "Delete…":
+            dialog.get_by_label("Type").fill(account.username)
         dialog.get_by_role("button", name=yes).click()
         expect(dialog.get_by_role("alert")).to_contain_text(LAST)
         assert_accessible(page)
@@ -51,7 +53,7 @@ def test_the_last_admin_is_told_beside_the_field(
     # Somebody who sees another one's account is an admin too, so here the answer is made up.
     watch.expect("status of 409")
     user = api.make()
-    fields = {"role": "the last active admin must stay"}
+    fields = {"role": "the last active admin who has logged in must stay"}
     refusal = {"message": fields["role"], "requestId": REQUEST_ID, "fields": fields}
     enter(page, api.token, f"#/users/{user.id}")
     page.get_by_label("Role", exact=True).select_option("Admin")
@@ -67,7 +69,15 @@ def test_who_deletes_the_own_account_is_logged_out(page: Page, api: Api, watch: 
     admin = api.make(role="admin")
     enter(page, api.log_in(admin), f"#/users/{admin.id}")
     page.get_by_role("button", name="Delete…").click()
-    page.get_by_role("dialog").get_by_role("button", name=f"Delete {admin.username}").click()
+    dialog = page.get_by_role("dialog")
+    proof = dialog.get_by_label(f"Type {admin.username} to confirm")
+    expect(proof).to_be_focused()
+    proof.fill("somebody else")
+    dialog.get_by_role("button", name=f"Delete {admin.username}").click()
+    expect(dialog.get_by_text(f"Type {admin.username}.", exact=True)).to_be_visible()
+    expect(proof).to_be_focused()
+    proof.fill(admin.username)
+    proof.press("Enter")
     expect_login(page, admin)
 
 

@@ -109,7 +109,7 @@ def enable(context: Context, user: str) -> None:
 def delete(context: Context, user: str, *, yes: bool) -> None:
     """Delete an account with its sessions."""
     found = users.find(context.engine, user)
-    if not yes and not click.confirm(f"Delete the account {found.username} ({found.email})?"):
+    if not yes and not _confirm_deletion(found):
         raise Refusal("nothing was deleted")
     with context.audit.failures("user_deleted", targetId=found.id):
         user_changes.remove(context.engine, found.id)
@@ -130,6 +130,14 @@ def read_password() -> str:
     if not password:
         raise Refusal("no password came on standard input; give it as the first line")
     return password
+
+
+def _confirm_deletion(found: users.User) -> bool:
+    """Ask; an admin's username has to be typed."""
+    if found.role != "admin":
+        return click.confirm(f"Delete the account {found.username} ({found.email})?")
+    asked = f"Delete the admin {found.username} ({found.email})? Type the username to confirm"
+    return bool(click.prompt(asked, default="", show_default=False) == found.username)
 
 
 def _set_status(context: Context, name: str, status: str) -> None:

@@ -103,6 +103,7 @@ def test_one_admin_cannot_be_taken_away_twice(two: Two, database: MariaDB) -> No
         database.execute("UPDATE users SET role = 'admin', status = 'active'", database="helfy")
         database.execute("UPDATE users SET status = 'disabled' WHERE id = 2", database="helfy")
         token = one.login("root")[2]["token"]
+        other.login("alice")
         body = {"role": "user"} if number % 2 else {"status": "disabled"}
         answers = at_once(
             [

@@ -172,6 +172,9 @@ def test_disable_enable_and_delete(helfy: Helfy) -> None:
     assert helfy.sql("SELECT status FROM users WHERE id = 2") == [("active",)]
     assert helfy("user", "delete", "ada", given="n\n").exit_code == 1
     assert helfy.sql("SELECT COUNT(*) FROM users") == [(2,)]
+    # An admin's name has to be typed; this one is the last, too.
+    assert "nothing was deleted" in helfy("user", "delete", "root", given="y\n").stderr
+    assert "admin" in helfy("user", "delete", "root", given="root\n").stderr
     result = helfy("user", "delete", "ada", "--yes")
     assert result.exit_code == 0
     assert helfy.sql("SELECT COUNT(*) FROM users") == [(1,)]
