@@ -209,7 +209,8 @@ function logOutButton() {
       // A 401 says that the session had ended already, which is what was asked for.
       if (error.status !== 401) notice = { text: onlyHere(here), tone: "caution" };
     }
-    forget();
+    session.logOut();
+    me = null;
     // A new entry: Back then leads to the page's address, which asks for a log-in.
     go(LOGIN);
   });
@@ -218,7 +219,7 @@ function logOutButton() {
 
 function onlyHere(here) {
   const until = here?.expiresAt ? ` until ${absolute(here.expiresAt)}` : " for a while";
-  return `You are logged out in this tab. The server could not be told: there the session lasts${until}.`;
+  return `You are logged out in this browser. The server could not be reached: there the session lasts${until}.`;
 }
 
 /** Where the password had to be changed first, the way leads on from there. */
@@ -243,4 +244,9 @@ document.getElementById("skip").addEventListener("click", () => {
   heading.focus();
 });
 watch(() => call("GET", "/profile"));
-render();
+session.onLogout(() => {
+  me = null;
+  notice = { text: "You logged out in another tab.", tone: "" };
+  render();
+});
+session.adopt().then(render);

@@ -1,6 +1,14 @@
-/** Times for people. English like the page, in the reader's own time zone. */
+/** Times for people. English like the page, in the reader's own time zone, which is named. */
 
-const ABSOLUTE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const ABSOLUTE = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "short",
+});
+const ZONE = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
 const EXACT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const UNITS = [
@@ -21,6 +29,11 @@ export function absolute(iso) {
 export function exact(iso) {
   const date = new Date(iso);
   return Number.isNaN(date.getTime()) ? String(iso) : EXACT.format(date);
+}
+
+/** @returns {string} the reader's zone, such as `UTC` or `CET` */
+export function zone(date = new Date()) {
+  return ZONE.formatToParts(date).find(({ type }) => type === "timeZoneName").value;
 }
 
 /** Between two times, either of which may not be known. @returns {string} such as `from … to …` */

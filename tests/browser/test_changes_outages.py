@@ -54,7 +54,7 @@ def test_a_restart_of_the_api_loses_and_doubles_nothing(
     api_machine.run("systemctl stop helfy-api.target 'helfy-api@*'", seconds=60)
     try:
         names += [sql.insert() for _ in range(3)]
-        expect_state(feed, "api", "Cut off")
+        expect_state(feed, "api", "Disconnected")
         expect(bar(feed)).to_contain_text("API does not answer.")
         expect(feed.get_by_role("button", name="Try now")).to_be_visible()
     finally:
@@ -77,9 +77,9 @@ def test_kafka_away_and_back_is_told(
     comes(titled(feed, f"Account {name} made"))
     kafka_machine.run("systemctl stop kafka", seconds=120)
     try:
-        expect_state(feed, "cutOff", "Cut off", OUTAGE_MS)
+        expect_state(feed, "cutOff", "Disconnected", OUTAGE_MS)
         expect(bar(feed)).to_contain_text("Kafka does not answer.")
-        expect(feed.locator(".changes-page > [role=status]")).to_contain_text("Cut off.")
+        expect(feed.locator(".changes-page > [role=status]")).to_contain_text("Disconnected.")
         expect(titled(feed, f"Account {name} made")).to_have_count(1)
         feed.screenshot(path=artifacts / "changes-cut-off.png")
         sql.update(name, "role = 'admin'")
@@ -97,7 +97,7 @@ def test_without_a_network_it_says_so_and_goes_on(
 ) -> None:
     watch.expect("ERR_INTERNET_DISCONNECTED")
     context.set_offline(True)
-    expect_state(feed, "offline", "Cut off")
+    expect_state(feed, "offline", "Disconnected")
     name = sql.insert()
     context.set_offline(False)
     comes(titled(feed, f"Account {name} made"))

@@ -164,7 +164,7 @@ def test_log_out_that_the_server_does_not_hear_is_told(
     answer(page, "/logout", status=502, content_type="text/html", body=HTML)
     log_out_button(page).click()
     expect_login(page, account)
-    expect(page.locator("#notice")).to_contain_text("The server could not be told")
+    expect(page.locator("#notice")).to_contain_text("The server could not be reached")
     assert page.evaluate("sessionStorage.length") == 0
     snap("login-logout-unheard")
 

@@ -4,6 +4,7 @@ import re
 import uuid
 
 import requests
+from page_accounts import Api, enter
 from page_steps import (
     Account,
     Snap,
@@ -119,14 +120,47 @@ def test_reload_keeps_the_session(page: Page, account: Account) -> None:
     assert token(page) == before
 
 
-def test_token_stays_in_this_tab(page: Page, account: Account, context: BrowserContext) -> None:
+def test_token_is_stored_in_tabs_alone(
+    page: Page, account: Account, context: BrowserContext
+) -> None:
     log_in(page, account)
     assert page.evaluate("localStorage.length") == 0
     assert page.evaluate("document.cookie") == ""
     assert context.cookies() == []
+    page.close()
     other = context.new_page()
     other.goto("/")
     expect_login(other, account)
+
+
+def test_new_tab_has_the_session_of_an_open_one(
+    page: Page, account: Account, context: BrowserContext
+) -> None:
+    log_in(page, account)
+    page.get_by_role("link", name="Users").click()
+    link = page.get_by_role("link", name=account.username, exact=True)
+    with context.expect_page() as opened:
+        link.click(modifiers=["Control"])
+    other = opened.value
+    expect(other.get_by_role("heading", level=1)).to_have_text(account.username)
+    assert token(other) == token(page)
+
+    log_out_button(other).click()
+    expect_login(page, account)
+    expect(page.locator("#notice")).to_have_text("You logged out in another tab.")
+
+
+def test_tab_that_logged_out_stays_logged_out(
+    page: Page, account: Account, context: BrowserContext
+) -> None:
+    log_in(page, account)
+    log_out_button(page).click()
+    expect_login(page, account)
+    other = context.new_page()
+    log_in(other, account)
+    page.reload()
+    expect_login(page, account)
+    expect(log_out_button(other)).to_be_visible()
 
 
 def test_log_out_ends_the_session_on_the_server(page: Page, account: Account) -> None:
@@ -136,7 +170,7 @@ def test_log_out_ends_the_session_on_the_server(page: Page, account: Account) ->
     log_out_button(page).click()
     expect_login(page, account)
     expect(page.locator("#notice")).to_have_text("You are logged out.")
-    assert page.evaluate("sessionStorage.length") == 0
+    assert page.evaluate("sessionStorage.getItem('helfy.session')") is None
     assert profile_status(page, before) == 401
 
 
@@ -213,3 +247,10 @@ def test_profile_tells_how_to_watch_the_record(page: Page, account: Account) -> 
     record = page.get_by_role("region", name="The record of changes")
     expect(record.get_by_text("journalctl -u helfy-consumer -f", exact=True)).to_be_visible()
     expect(record.get_by_text("make changes", exact=True)).to_be_visible()
+
+
+def test_profile_of_a_user_names_no_command(page: Page, api: Api) -> None:
+    user = api.make()
+    enter(page, api.log_in(user))
+    expect(page.get_by_role("heading", level=1)).to_have_text(user.username)
+    expect(page.get_by_text("journalctl")).to_have_count(0)

@@ -1,5 +1,6 @@
 """``GET /changes``: the live feed of the topic. An answer never waits for changes to come."""
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from flask import Response, g, jsonify
@@ -75,6 +76,8 @@ class Changes(Shape):
     """The lines, as the consumer writes them; `timestamp` and `lagMs` are of Kafka's storing."""
     state: Literal["live", "behind", "cutOff"]
     """`live`; `behind`: newer lines are still to come; `cutOff`: Kafka does not answer."""
+    recorded_at: datetime | None
+    """The time that Kafka's newest record tells of, heartbeats included; null before the first."""
     next: str | None
     """The cursor for `after`: the end of these lines, or the feed's end now."""
     older: str | None
@@ -120,6 +123,7 @@ def _answer(feed: Feed, page: Page, following: str | None, older: str | None) ->
     answer = Changes(
         changes=[],
         state=state,
+        recorded_at=feed.reader.pulse.told_at(),
         next=following,
         older=older,
         more=page.more,

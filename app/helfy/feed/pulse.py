@@ -8,6 +8,7 @@ time long ago, changes come late and the stream is as good as silent.
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from helfy import jsonlog
@@ -63,6 +64,11 @@ class Pulse:
         """Return the seconds since the moment that the last record tells of, whatever its kind."""
         last = self._last_told
         return float("inf") if last is None else time.monotonic() - last
+
+    def told_at(self) -> datetime | None:
+        """Return the moment that the last record tells of, by this machine's clock, in UTC."""
+        last = self._last_told
+        return last if last is None else datetime.now(UTC) - timedelta(seconds=self.silence())
 
     def connected(self) -> None:
         """Note a new connection."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -70,6 +71,8 @@ def test_the_newest_lines_and_the_way_to_older_ones(viewer: Viewer) -> None:
         "lost": [],
     }
     assert 300 <= answer["pollAfterMs"] <= 1000
+    recorded_at = datetime.fromisoformat(answer["recordedAt"])
+    assert timedelta(0) <= datetime.now(UTC) - recorded_at < timedelta(minutes=1)
     answer = viewer.see(limit=3, before=answer["older"])
     assert ids(answer) == [4, 3, 2]
     answer = viewer.see(limit=3, before=answer["older"])

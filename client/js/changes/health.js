@@ -1,6 +1,7 @@
 /** How the feed is, in words and with a sign. */
 
 import { describe } from "../messages.js";
+import { zone } from "../time.js";
 import { clock } from "./words.js";
 
 const BACK_MS = 8_000;
@@ -8,10 +9,10 @@ const BACK_MS = 8_000;
 const SAID = {
   live: ["Live", "New changes appear here by themselves.", "good"],
   behind: ["Behind", "Newer changes are still to come.", "caution"],
-  cutOff: ["Cut off", "Kafka does not answer. What happens meanwhile appears when it is back.", "danger"],
-  api: ["Cut off", "Helfy’s API does not answer. What happens meanwhile appears when it is back.", "danger"],
-  network: ["Cut off", "Helfy cannot be reached. What happens meanwhile appears when it is back.", "danger"],
-  offline: ["Cut off", "You are offline. What happens meanwhile appears when you are back.", "danger"],
+  cutOff: ["Disconnected", "Kafka does not answer. What happens meanwhile appears when it is back.", "danger"],
+  api: ["Disconnected", "Helfy’s API does not answer. What happens meanwhile appears when it is back.", "danger"],
+  network: ["Disconnected", "Helfy cannot be reached. What happens meanwhile appears when it is back.", "danger"],
+  offline: ["Disconnected", "You are offline. What happens meanwhile appears when you are back.", "danger"],
   refused: ["Not accepted", "", "danger"],
 };
 
@@ -19,6 +20,7 @@ const SAID = {
 export function health() {
   let state = null;
   let since = 0;
+  let answered = null;
   let back = { text: "", until: 0 };
 
   return { note, get state() { return state; } };
@@ -28,7 +30,7 @@ export function health() {
    * @returns {{title: string, text: string, tone: string, retry: boolean, changed: boolean}}
    *   changed: it is worth being read out; retry: one may ask for another try
    */
-  function note({ state: now, error }, at = Date.now()) {
+  function note({ state: now, error, recordedAt = null }, at = Date.now()) {
     const before = state;
     const changed = now !== before && !(before === null && now === "live");
     state = now;
@@ -44,9 +46,15 @@ export function health() {
       const text = error.status === 400 ? "Look at what is marked above." : describe(error).text;
       return { title, text, tone, retry: false, changed };
     }
-    const lasts = now === "live" ? "" : ` Since ${clock(since)}.`;
-    return { title, text: said + lasts, tone, retry: error !== null, changed };
+    if (!error) answered = at;
+    const last = now === "live" ? "" : lastSign(error ? "answer" : "record", error ? answered : recordedAt);
+    return { title, text: said + last, tone, retry: error !== null, changed };
   }
+}
+
+/** When this tab noticed says little: it may have been opened, or hidden, long after. */
+function lastSign(what, at) {
+  return at === null ? "" : ` Last ${what} at ${clock(at)} ${zone()}.`;
 }
 
 function span(milliseconds) {

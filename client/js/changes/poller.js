@@ -15,8 +15,9 @@ const LOOKS = 8;
  * How the feed is: what the API says of it (`live`, `behind`, `cutOff`), or why it says nothing:
  * `api` (it does not answer), `network`, `offline`, `refused` (it does not take what is asked).
  *
- * @typedef {{state: string, error: ApiError|null, retryAt: number|null}} Health retryAt: when it
- *   is tried again, in the clock of `Date.now`
+ * @typedef {{state: string, recordedAt?: string|null, error: ApiError|null, retryAt: number|null}} Health
+ *   recordedAt: the time that Kafka's last record tells of; retryAt: when it is tried again, in the
+ *   clock of `Date.now`
  */
 
 /**
@@ -71,7 +72,7 @@ export function poller({ call, take, tell }) {
       // The lines first: were they to fail, the cursor must not have gone past them.
       take(answer, after);
       mine.cursor = answer.next ?? after;
-      tell({ state: answer.state, error: null, retryAt: null });
+      tell({ state: answer.state, recordedAt: answer.recordedAt, error: null, retryAt: null });
       wait = after && answer.more ? 0 : Math.max(200, Number(answer.pollAfterMs) || FIRST_PAUSE_MS);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

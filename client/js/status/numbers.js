@@ -1,41 +1,44 @@
-/** What happened within the last hour: the stream, requests, logins. */
+/** The change stream now, and the last hour: latency, lag, requests, logins. */
 
 import { count, number } from "../changes/words.js";
 import { hourChart } from "../charts.js";
 import { h } from "../dom.js";
+import { zone } from "../time.js";
 
 const STREAM = {
   live: ["✓", "Live", "good"],
   behind: ["!", "Behind: newer changes are still to come", "caution"],
-  cutOff: ["✕", "Cut off: Kafka does not answer", "danger"],
+  cutOff: ["✕", "Disconnected: Kafka does not answer", "danger"],
 };
 const CLASSES = [
-  ["2xx", "answered", "good"],
-  ["3xx", "led elsewhere", "plain"],
-  ["4xx", "refused", "caution"],
-  ["5xx", "failed", "danger"],
+  ["2xx", "successful", "good"],
+  ["3xx", "redirects", "plain"],
+  ["4xx", "client errors", "caution"],
+  ["5xx", "server errors", "danger"],
 ];
 const OUTCOMES = [
-  ["ok", "let in", "good"],
-  ["invalid_credentials", "wrong name or password", "caution"],
-  ["throttled", "too many tries", "record"],
-  ["bad_request", "incomplete", "plain"],
-  ["busy", "too many at once", "record"],
+  ["ok", "successful", "good"],
+  ["invalid_credentials", "invalid credentials", "caution"],
+  ["throttled", "rate limited", "record"],
+  ["bad_request", "invalid request", "plain"],
+  ["busy", "overloaded", "record"],
   ["account_busy", "account busy", "caution"],
-  ["unavailable", "database away", "danger"],
+  ["unavailable", "database unavailable", "danger"],
   ["error", "failed", "danger-strong"],
 ];
+
+const UNSENT = " Changes that change capture has not sent to Kafka yet are not counted.";
 
 export function numbers() {
   const now = h("dl", { class: "figures" });
   const latency = hourChart({
-    title: "From commit to Kafka",
+    title: "Commit-to-Kafka latency",
     format: milliseconds,
     lines: [10, 100, 1_000, 10_000, 100_000],
-    series: [{ name: "95 of 100 changes within", look: "record", value: ({ p95Ms }) => p95Ms }],
+    series: [{ name: "p95, at most", look: "record", value: ({ p95Ms }) => p95Ms }],
   });
   const lag = hourChart({
-    title: "Records that had still to be read",
+    title: "Unread records in Kafka",
     series: [{ name: "records at most", look: "caution", value: ({ lagRecords }) => lagRecords }],
   });
   const changes = hourChart({
@@ -43,33 +46,34 @@ export function numbers() {
     series: [{ name: "changes", look: "good", value: (minute) => minute.changes }],
   });
   const requests = stacked("Requests to the API", "requests", CLASSES);
-  const logins = stacked("Log-ins", "logins", OUTCOMES);
+  const logins = stacked("Logins", "logins", OUTCOMES);
   const node = h(
     "div",
     { class: "status-numbers" },
     h(
       "section",
       { class: "panel", "aria-labelledby": "stream-title" },
-      h("h2", { id: "stream-title" }, "The stream of changes"),
+      h("h2", { id: "stream-title" }, "Change stream"),
       now,
       h("div", { class: "charts" }, latency.node, lag.node, changes.node),
     ),
     h(
       "section",
       { class: "panel", "aria-labelledby": "hour-title" },
-      h("h2", { id: "hour-title" }, "The last hour, of all API processes"),
+      h("h2", { id: "hour-title" }, `The last hour, all API processes (times in ${zone()})`),
       h("div", { class: "charts two" }, requests.node, logins.node),
     ),
   );
   return { node, show };
 
-  function show({ at, stream, hour, requests: answered, logins: tried }) {
+  function show({ at, parts, stream, hour, requests: answered, logins: tried }) {
     now.replaceChildren(...figures(stream));
     const { changes: amount, p95Ms } = stream.latency;
     const none = "No change within the last hour.";
-    latency.update(amount === 0 ? none : `95 of 100 changes were there within ${milliseconds(p95Ms)}.`, hour, at);
+    latency.update(amount === 0 ? none : `p95 of the last hour: at most ${milliseconds(p95Ms)}.`, hour, at);
     const most = Math.max(0, ...hour.map(({ lagRecords }) => lagRecords ?? 0));
-    lag.update(most === 0 ? "Never behind within the last hour." : `${count(most, "record")} at most.`, hour, at);
+    const captured = parts.every(({ name, state }) => name !== "capture" || state === "up");
+    lag.update(`${most === 0 ? "None" : `${count(most, "record")} at most`}.${captured ? "" : UNSENT}`, hour, at);
     changes.update(amount === 0 ? none : `${count(amount, "change")} within the last hour.`, hour, at);
     requests.show(answered, hour, at);
     logins.show(tried, hour, at);
@@ -79,15 +83,15 @@ export function numbers() {
 function figures({ state, lagRecords, silenceSeconds, latency }) {
   const [sign, said, tone] = STREAM[state] ?? STREAM.behind;
   const percentiles = [
-    ["Half within", latency.p50Ms],
-    ["95 of 100 within", latency.p95Ms],
-    ["99 of 100 within", latency.p99Ms],
+    ["Latency p50", latency.p50Ms],
+    ["p95", latency.p95Ms],
+    ["p99", latency.p99Ms],
   ];
   return [
     figure("Now", h("span", { "data-tone": tone }, h("span", { "aria-hidden": "true" }, `${sign} `), said)),
-    figure("Still to be read", count(lagRecords, "record")),
-    figure("Last sign of life", silenceSeconds === null ? "none yet" : `${number(Math.round(silenceSeconds))} s ago`),
-    ...percentiles.map(([name, value]) => figure(name, value === null ? "–" : milliseconds(value))),
+    figure("Unread in Kafka", count(lagRecords, "record")),
+    figure("Last record", silenceSeconds === null ? "none yet" : `${number(Math.round(silenceSeconds))} s ago`),
+    ...percentiles.map(([name, value]) => figure(name, value === null ? "–" : `≤ ${milliseconds(value)}`)),
   ];
 }
 

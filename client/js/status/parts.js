@@ -21,7 +21,7 @@ export function summary(parts) {
   const down = named("down");
   const unknown = named("unknown");
   if (down.length > 0) return { text: `${list(down)} ${down.length === 1 ? "is" : "are"} down`, tone: "danger" };
-  if (unknown.length > 0) return { text: `How ${list(unknown)} is doing is not known`, tone: "caution" };
+  if (unknown.length > 0) return { text: `${list(unknown)}: state unknown`, tone: "caution" };
   return { text: "Everything is up", tone: "good" };
 }
 

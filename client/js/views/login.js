@@ -3,7 +3,7 @@ import { h } from "../dom.js";
 import { field, password } from "../fields.js";
 import { form, missing } from "../forms.js";
 
-const IDLE = "You stay logged in until you log out or close this tab.";
+const IDLE = "Log out when you are done: closing the tab does not end the session.";
 const EXAMPLE = `{"action":"db_change", "change":{"type":"UPDATE", "table":"users", \
 "key":{"id":3}, "hiddenChange":true, …}, …}`;
 const REQUIRED = {

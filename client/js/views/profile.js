@@ -28,7 +28,7 @@ export async function profile({ me, first }) {
         ["Ends by itself", moment(me.session?.expiresAt)],
         ["Session ID", me.session?.id],
       ]),
-      record(me.role === "admin"),
+      me.role === "admin" ? record() : null,
     ),
   );
   return {
@@ -53,7 +53,7 @@ function panel(title, id, facts) {
   );
 }
 
-function record(admin) {
+function record() {
   return h(
     "section",
     { class: "panel record", "aria-labelledby": "record-title" },
@@ -62,10 +62,9 @@ function record(admin) {
       "p",
       {},
       "Every change to an account or a session becomes one line of JSON, about a second later. ",
-      "Your own log-in is there too. ",
-      ...(admin
-        ? ["Watch them arrive on the page ", h("a", { href: "#/changes" }, "Changes"), ", or in a terminal:"]
-        : ["Watch it:"]),
+      "Your own login is there too. Watch them arrive on the page ",
+      h("a", { href: "#/changes" }, "Changes"),
+      ", or in a terminal:",
     ),
     h(
       "div",

@@ -4,6 +4,7 @@ import { failureNote } from "../states.js";
 import { partsList, summary } from "../status/parts.js";
 import { numbers } from "../status/numbers.js";
 import { clock } from "../changes/words.js";
+import { zone } from "../time.js";
 
 const REFRESH_MS = 10_000;
 const LONGEST_MS = 60_000;
@@ -75,7 +76,7 @@ export async function status(context) {
     shown.show(answer);
     shown.node.hidden = false;
     fresh.classList.remove("stale");
-    fresh.replaceChildren("As of ", h("time", { datetime: answer.at }, clock(answer.at)), ". It renews itself.");
+    fresh.replaceChildren("As of ", h("time", { datetime: answer.at }, `${clock(answer.at)} ${zone()}`), ". It renews itself.");
   }
 
   function fail(error) {
@@ -84,7 +85,7 @@ export async function status(context) {
     fresh.classList.toggle("stale", known !== null);
     shown.node.hidden = known === null;
     fresh.replaceChildren(
-      ...(known ? [`${told.text} This is how it was at ${clock(known.at)}. `, again()] : []),
+      ...(known ? [`${told.text} This is how it was at ${clock(known.at)} ${zone()}. `, again()] : []),
     );
     if (!known) parts.replaceChildren(failureNote(told, refresh));
   }
