@@ -82,12 +82,12 @@ class Secret:
         return f"{self.now.name}: {', '.join(said)}" if said else ""
 
     def promote(self) -> str:
-        """Let the next key sign."""
+        """Take the next key into use."""
         if not self.next.exists():
             return ""
         self._write_retired({read(self.now): int(time.time())} | self.retired())
         self.next.replace(self.now)
-        return f"{self.now.name}: the new one signs"
+        return f"{self.now.name}: the new one is in use"
 
     def switch(self) -> str:
         """Take the other account into use, with a new password, unless a run before this did."""

@@ -27,6 +27,7 @@ Loaded = Callable[..., AbstractContextManager[object]]
 GENTLE: Final[dict[str, Any]] = {"threads": 2, "pause": 0.1}
 
 ACCOUNTS: Final = ("database_api", "database_capture", "database_migrate")
+KEYS: Final = ("token_key", "proxy_key")
 PASSWORDS: Final = (
     *("kafka_admin", "kafka_capture", "kafka_consumer", "kafka_controller", "kafka_feed"),
 )
@@ -171,11 +172,11 @@ def told(run: Play, texts: dict[str, str]) -> list[str]:
 def check_new(machine: Machine, old: dict[str, str]) -> dict[str, str]:
     """See that each secret is new, the new ones open and the old ones do not; give the new ones."""
     new = secrets(machine)
-    assert [name for name in (*PASSWORDS, "token_key") if new[name] == old[name]] == []
+    assert [name for name in (*PASSWORDS, *KEYS) if new[name] == old[name]] == []
     before, now = accounts(old), accounts(new)
     assert not set(before.values()) & set(now.values()), "the other of each pair"
     assert not [name for name in new if name.endswith((".next", ".new"))]
-    assert [name for name in new if name.endswith(".before")] == ["token_key.before"]
+    assert {name for name in new if name.endswith(".before")} == {f"{key}.before" for key in KEYS}
     assert set(ends(machine, passwords(new)).values()) == {"let in"}
     refused = ends(machine, passwords(old))
     assert "let in" not in refused.values(), refused
@@ -207,7 +208,7 @@ def test_all_are_rotated_without_a_failed_request_or_an_ended_session(
     later = asks.login()
     assert signed_by(later, new["token_key"])
     assert asks.profile(later) == 200
-    for each in (*ACCOUNTS, *PASSWORDS, "token_key"):
+    for each in (*ACCOUNTS, *PASSWORDS, *KEYS):
         assert f"{each}: " in run.output
     public = {"kafka_cluster_id", "database_accounts.json"}
     for texts in (old, new):

@@ -124,7 +124,7 @@ def test_a_key_is_accepted_then_signs_and_is_dropped_when_nothing_valid_has_it(
     second = now(tmp_path, "token_key.next")
     assert keys(tmp_path) == ["first-key", second]
     assert key.announce(60) == "", "cut off, and run again"
-    assert key.promote() == "token_key: the new one signs"
+    assert key.promote() == "token_key: the new one is in use"
     assert keys(tmp_path) == [second, "first-key"]
     assert len(second) == 64
     key.announce(60)

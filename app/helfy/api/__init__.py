@@ -77,7 +77,7 @@ def create_app(
     docs.register(app)
     metrics.register(app)
     openapi.register(app)
-    app.wsgi_app = ClientAddress(app.wsgi_app, settings.server.trusted_proxies)  # type: ignore[method-assign]  # Flask's documented way to add middleware
+    app.wsgi_app = ClientAddress(app.wsgi_app, settings.proxy_keys)  # type: ignore[method-assign]  # Flask's documented way to add middleware
     return app
 
 

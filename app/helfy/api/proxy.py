@@ -1,60 +1,59 @@
-"""The client's address behind nginx.
+"""The client's address behind nginx."""
 
-Waitress can trust one proxy's address; Helfy may run behind several nginx hosts.
-"""
-
+import hmac
 import ipaddress
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
+from helfy import jsonlog
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+log = jsonlog.get(__name__)
 
 
 class ClientAddress:
-    """WSGI middleware: ``REMOTE_ADDR`` becomes the client's address, ``X-Forwarded-For`` goes.
+    """WSGI middleware: ``REMOTE_ADDR`` becomes the client's address, as nginx reports it.
 
-    The header is believed only from ``trusted`` addresses or networks (nginx overwrites what
-    its client sent). Of several addresses in it the right-most that is not itself a trusted
-    proxy counts; what stands left of it, anybody could have written. Where the header is not
-    believed or makes no sense, the address of the peer stays.
+    nginx overwrites ``X-Forwarded-For`` and proves itself by ``X-Proxy-Key``, which is one of
+    ``keys``: its address proves nothing, since every process of its VM has it. Without a valid
+    key, or without a valid address, the address of the peer stays. Neither header is passed on.
     """
 
-    def __init__(self, application: "WSGIApplication", trusted: Iterable[str]) -> None:
+    def __init__(self, application: "WSGIApplication", keys: Iterable[SecretStr]) -> None:
         self._application = application
-        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self._keys = [key.get_secret_value().encode() for key in keys]
+        self._warned = False
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer one request."""
         forwarded = environ.pop("HTTP_X_FORWARDED_FOR", "")
-        peer = _address(environ.get("REMOTE_ADDR", ""))
-        if peer is not None:
-            environ["REMOTE_ADDR"] = str(self._client(peer, forwarded))
+        key = environ.pop("HTTP_X_PROXY_KEY", "")
+        client = _address(forwarded) if key and self._is_valid(key) else None
+        environ["REMOTE_ADDR"] = client or _address(environ["REMOTE_ADDR"]) or ""
         return self._application(environ, start_response)
 
-    def _client(self, peer: _Address, forwarded: str) -> _Address:
-        client = peer
-        hops = forwarded.split(",") if forwarded else []
-        while hops and self._is_trusted(client):
-            before = _address(hops.pop())
-            if before is None:
-                break
-            client = before
-        return client
-
-    def _is_trusted(self, address: _Address) -> bool:
-        return any(address in network for network in self._trusted)
+    def _is_valid(self, key: str) -> bool:
+        given = key.encode("latin-1", "replace")
+        if any(hmac.compare_digest(given, each) for each in self._keys):
+            return True
+        if not self._warned:
+            # Once: nginx with another key would send it with every request.
+            self._warned = True
+            log.warning("proxy_key_rejected")
+        return False
 
 
-def _address(text: str) -> _Address | None:
+def _address(text: str) -> str | None:
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:
         return None
     # A socket of both families shows an IPv4 peer as ::ffff:192.0.2.1.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    return str(mapped or address)

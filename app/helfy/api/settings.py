@@ -1,8 +1,8 @@
 """The API's settings: ``/etc/helfy/api.toml`` and the secrets beside it.
 
-The secrets are files of ``$CREDENTIALS_DIRECTORY``: ``database_login``, ``token_keys`` with one key
-a line, newest first, and ``kafka_password`` where ``stream.username`` is set. There is no default
-for any.
+The secrets are files of ``$CREDENTIALS_DIRECTORY``: ``database_login``, ``token_keys`` and
+``proxy_keys`` with one key a line, newest first, and ``kafka_password`` where ``stream.username``
+is set. There is no default for any.
 """
 
 import ipaddress
@@ -22,16 +22,6 @@ _DAY_SECONDS = 86400
 _THREADS_LEFT = 2
 
 
-def _network(value: str) -> str:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        raise ValueError(
-            "must be an IP address or a network such as 10.0.0.0/24 (without host bits)"
-        ) from None
-    return value
-
-
 def _address(value: str) -> str:
     try:
         ipaddress.ip_address(value)
@@ -47,8 +37,6 @@ class Server(Section):
 
     host: Annotated[str, AfterValidator(_address)] = "127.0.0.1"
     threads: Annotated[int, Field(ge=1, le=64)] = 8
-    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ("127.0.0.1",)
-    """Whose ``X-Forwarded-For`` is believed: addresses or networks."""
     processes: tuple[Annotated[str, AfterValidator(host_and_port)], ...] = ()
     """All processes of the API, on all hosts: ``/status`` asks them what they counted."""
 
@@ -108,6 +96,8 @@ class Settings(ApiFile):
     database_login: Login
     token_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
     """Newest first: the first one signs, all are accepted."""
+    proxy_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    """Who sends one of them is nginx."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -121,7 +111,8 @@ def load_settings(path: Path) -> Settings:
         stream=stream_with_login(file.stream),
         throttle=file.throttle,
         database_login=login("database_login"),
-        token_keys=_token_keys(credential("token_keys")),
+        token_keys=_keys("token_keys"),
+        proxy_keys=_keys("proxy_keys"),
     )
 
 
@@ -132,11 +123,11 @@ def stream_with_login(stream: Stream, file: Path | None = None) -> Stream:
     return stream.with_password(credential("kafka_password", file))
 
 
-def _token_keys(text: str) -> tuple[SecretStr, ...]:
-    keys = [line.strip() for line in text.splitlines() if line.strip()]
+def _keys(name: str) -> tuple[SecretStr, ...]:
+    keys = [line.strip() for line in credential(name).splitlines() if line.strip()]
     remedy = f"one key a line, newest first, each of {_SHORTEST_KEY} characters or more"
     if any(len(key) < _SHORTEST_KEY for key in keys):
-        raise ConfigError(f"${CREDENTIALS_VARIABLE}/token_keys: a key is too short; write {remedy}")
+        raise ConfigError(f"${CREDENTIALS_VARIABLE}/{name}: a key is too short; write {remedy}")
     if len(set(keys)) != len(keys):
-        raise ConfigError(f"${CREDENTIALS_VARIABLE}/token_keys: a key stands twice; write {remedy}")
+        raise ConfigError(f"${CREDENTIALS_VARIABLE}/{name}: a key stands twice; write {remedy}")
     return tuple(SecretStr(key) for key in keys)

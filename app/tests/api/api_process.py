@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from api_support import KEY, PASSWORD
+from api_support import KEY, PASSWORD, PROXY_KEY
 from mariadb_server import API_LOGIN, MariaDB, option_file
 
 APP = Path(__file__).parents[2]
@@ -24,6 +24,7 @@ def write_settings(home: Path, database_port: int, more: str = "") -> None:
     """Write the settings file, ``more`` included, and the credentials."""
     (home / "database_login").write_text(option_file(API_LOGIN))
     (home / "token_keys").write_text(KEY)
+    (home / "proxy_keys").write_text(PROXY_KEY)
     (home / "api.toml").write_text(
         f"[database]\nport = {database_port}\n"
         f"{more}"
@@ -88,7 +89,11 @@ class Process:
             "POST",
             "/login",
             body=json.dumps({"usernameOrEmail": name, "password": password}),
-            headers={"Content-Type": "application/json", "X-Forwarded-For": ip},
+            headers={
+                "Content-Type": "application/json",
+                "X-Forwarded-For": ip,
+                "X-Proxy-Key": PROXY_KEY,
+            },
         )
 
     def send(self, method: str, path: str, token: str, body: Any = None) -> tuple[int, Any]:

@@ -16,10 +16,19 @@ from helfy.passwords import Hasher
 
 COST = 4
 KEY = "k" * 32
+PROXY_KEY = "p" * 32
 PASSWORD = "correct horse"
 HASH = Hasher(COST).hash(PASSWORD)
 
 MakeApp = Callable[..., Flask]
+
+
+class ProxyClient(FlaskClient):
+    """Asks as nginx does: what it forwards is believed."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.environ_base["HTTP_X_PROXY_KEY"] = PROXY_KEY
 
 
 def services_of(app: Flask) -> Services:

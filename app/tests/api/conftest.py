@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from api_process import Process
-from api_support import COST, HASH, KEY, Log, MakeApp, services_of
+from api_support import COST, HASH, KEY, PROXY_KEY, Log, MakeApp, ProxyClient, services_of
 from flask import Flask
 from flask.testing import FlaskClient
 from mariadb_server import API_LOGIN, MIGRATE_LOGIN, MariaDB, migrate_options
@@ -58,6 +58,7 @@ def settings(database: MariaDB) -> Settings:
             "passwords": {"bcrypt_cost": COST},
             "database_login": API_LOGIN,
             "token_keys": (SecretStr(KEY),),
+            "proxy_keys": (SecretStr(PROXY_KEY),),
         }
     )
 
@@ -69,6 +70,7 @@ def make_app(settings: Settings) -> Iterator[MakeApp]:
 
     def make(**changes: Any) -> Flask:
         app = create_app(settings.model_copy(update=changes))
+        app.test_client_class = ProxyClient
         made.append(app)
         return app
 

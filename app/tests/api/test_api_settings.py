@@ -16,7 +16,6 @@ FULL = """
 [server]
 host = "10.0.0.5"
 threads = 4
-trusted_proxies = ["127.0.0.1", "10.0.0.0/24", "::1"]
 [database]
 host = "db.example.com"
 port = 4000
@@ -41,7 +40,7 @@ bootstrap_servers = ["k1:9092", "[::1]:9092"]
 topic = "changes"
 max_silence_seconds = 5
 """
-NEW, OLD = "n" * 32, "o" * 40
+NEW, OLD, PROXY = "n" * 32, "o" * 40, "p" * 32
 
 
 @pytest.fixture
@@ -49,6 +48,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A settings file without credentials' faults."""
     (tmp_path / "database_login").write_text("[client]\nuser=helfy_api\npassword=%pw#of=the-api\n")
     (tmp_path / "token_keys").write_text(f"{NEW}\n\n{OLD}\n")
+    (tmp_path / "proxy_keys").write_text(f"{PROXY}\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     path = tmp_path / "api.toml"
     path.write_text(MINIMAL)
@@ -68,13 +68,13 @@ def test_defaults(file: Path) -> None:
     assert settings.stream.topic == "tidb_changes"
     assert settings.database_login == Login("helfy_api", SecretStr("%pw#of=the-api"))
     assert [key.get_secret_value() for key in settings.token_keys] == [NEW, OLD]
+    assert [key.get_secret_value() for key in settings.proxy_keys] == [PROXY]
 
 
 def test_every_key(file: Path) -> None:
     file.write_text(FULL)
     settings = load_settings(file)
 
-    assert settings.server.trusted_proxies == ("127.0.0.1", "10.0.0.0/24", "::1")
     assert settings.database.port == 4000
     assert settings.stream.bootstrap_servers == ("k1:9092", "[::1]:9092")
     assert settings.waiting_requests == 1
@@ -99,10 +99,8 @@ def test_settings_are_frozen_and_hide_their_secrets(file: Path) -> None:
         ('[server]\nthreads = "x"\n', 'server.threads = "x": must be a valid integer'),
         ("[server]\nthreads = true\n", "server.threads = true: must be a valid integer"),
         ('[server]\nhost = "api"\n', 'server.host = "api": must be an IP address'),
-        ('[server]\ntrusted_proxies = ["nginx"]\n', 'server.trusted_proxies.0 = "nginx": must'),
-        ('[server]\ntrusted_proxies = ["10.0.0.1/24"]\n', "without host bits"),
         ("[server]\nthread = 1\n", "server.thread: is not a setting; remove it or correct"),
-        ("[server]\nthread = 1\n", "(known: host, processes, threads, trusted_proxies)"),
+        ("[server]\nthread = 1\n", "(known: host, processes, threads)"),
         ("[sever]\n", "sever: is not a setting"),
         ("[passwords]\nbcrypt_cost = 3\n", "passwords.bcrypt_cost = 3: must be greater"),
         ("[passwords]\nbcrypt_cost = 16\n", "passwords.bcrypt_cost = 16: must be less"),
@@ -165,7 +163,7 @@ def test_a_login_to_kafka(file: Path, tmp_path: Path) -> None:
     assert "pw-of-the-feed" not in repr(settings)
 
 
-@pytest.mark.parametrize("name", ["database_login", "token_keys"])
+@pytest.mark.parametrize("name", ["database_login", "token_keys", "proxy_keys"])
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff"])
 def test_a_credential_must_be_there(file: Path, name: str, content: bytes | None) -> None:
     path = file.parent / name
@@ -189,11 +187,12 @@ def test_login_that_is_no_option_file_is_rejected_without_being_shown(
     assert "pst-secret" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["token_keys", "proxy_keys"])
 @pytest.mark.parametrize("keys", ["short", f"{NEW}\nshort", f"{NEW}\n{NEW}"])
-def test_weak_keys_are_refused_without_being_shown(file: Path, keys: str) -> None:
-    (file.parent / "token_keys").write_text(keys)
+def test_weak_keys_are_rejected_without_being_shown(file: Path, name: str, keys: str) -> None:
+    (file.parent / name).write_text(keys)
 
-    with pytest.raises(ConfigError, match=r"token_keys: a key .*newest first") as refusal:
+    with pytest.raises(ConfigError, match=rf"{name}: a key .*newest first") as refusal:
         load_settings(file)
 
     assert NEW not in str(refusal.value)
