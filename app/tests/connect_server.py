@@ -373,6 +373,7 @@ def evaluate(role: str, expression: str, **overrides: object) -> Any:
     secrets = ("kafka_capture", "database_capture", "database_api", "database_migrate")
     given = {
         **variables(role),
+        "role_path": str(ROLES / role),
         **{f"secret_{each}": PASSWORD for each in secrets},
         "service_address": "127.0.0.1",
         "database_client_addresses": ["127.0.0.1"],
