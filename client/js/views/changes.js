@@ -7,6 +7,7 @@ import { poller } from "../changes/poller.js";
 import { count, headline } from "../changes/words.js";
 import { h } from "../dom.js";
 import { describe, refused } from "../messages.js";
+import { zone } from "../time.js";
 
 /** What is new is read out no more often than this. */
 const READ_OUT_MS = 10_000;
@@ -50,7 +51,7 @@ export async function changes(context) {
   const node = h(
     "section",
     { class: "page changes-page" },
-    h("div", { class: "page-head" }, h("div", {}, heading, h("p", {}, "The record of what happens to accounts and sessions, as it happens."))),
+    h("div", { class: "page-head" }, h("div", {}, heading, h("p", {}, `The record of what happens to accounts and sessions, as it happens. Times in ${zone()}.`))),
     filters.node,
     bar,
     readOut,
