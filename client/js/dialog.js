@@ -60,7 +60,8 @@ export async function confirm({ title, text, yes, grave = false, typed = "", act
   let given = null;
   let pending = null;
   const cancel = cancelButton(() => shown.close());
-  const proof = typed && field("confirmation", `Type ${typed} to confirm`, { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const attributes = { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" };
+  const proof = typed ? field("confirmation", `Type ${typed} to confirm`, attributes) : null;
   const shown = open(
     // On what does no harm.
     { title, signal, focus: proof ? proof.input : cancel },
