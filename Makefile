@@ -25,9 +25,9 @@ changes: ## follow the record of changes (end with Ctrl-C)
 	@$(call on,consumer) -t sudo journalctl -u helfy-consumer -o cat -n 20 -f || test $$? -gt 128
 logs: ## show the last lines of each part's journal, or of UNIT
 	@$(call on,consumer) "LINES_SHOWN=$(or $(LINES_SHOWN),100) UNIT='$(UNIT)' bash -s" <lab/logs
-sql: ## open an SQL prompt on the database, as helfy_operator
+sql: ## open an SQL prompt on the database; with MariaDB as helfy_operator
 	@$(call on,tidb mariadb) $$([ ! -t 0 ] || echo -t) \
-	  'file=/etc/helfy-operator.cnf; sudo -H -u helfy_operator mariadb $$([ ! -e $$file ] || echo --defaults-extra-file=$$file) --table helfy' || { status=$$?; \
+	  'sudo $$(systemctl -q is-enabled mariadb 2>/dev/null && echo -H -u helfy_operator) mariadb --table helfy' || { status=$$?; \
 	  echo "docs/security.md, SQL by hand, says what make sql may do, and how root works" >&2; exit $$status; }
 ssh: ## log in to the VM
 	@$(call on,consumer)
