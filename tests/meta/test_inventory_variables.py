@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -24,7 +24,7 @@ def test_variable_of_an_inventory_outranks_the_playbooks(tmp_path: Path, place: 
     names = shared_variables()
     assert {"changes_topic", "database_name", "service_address"} <= set(names)
     values = dict.fromkeys(names, VALUE)
-    hosts = {"children": {"kafka": {"hosts": {"one": {}}}}}
+    hosts: dict[str, Any] = {"children": {"kafka": {"hosts": {"one": {}}}}}
     inline = {"vars": values} if place == "hosts.yml" else {}
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": hosts | inline}))
