@@ -43,10 +43,7 @@ class Run:
             for number in range(large % 7):
                 self.world.produce((small + number) % 2, (large + number) % 5)
         elif name == "wait":
-            self.world.now += large / 10
-            # As the loop of the process does all the time.
-            for each in self.members:
-                each.recorder.read_back()
+            self._wait(large / 10)
         elif name == "commit":
             member.commit()
         elif name == "rebalance":
@@ -61,6 +58,12 @@ class Run:
             self.world.lose(large % 5)
         else:
             self._fail(name, small, large)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, and read the journal back as the loop of the process does all the time."""
+        self.world.now += seconds
+        for member in self.members:
+            member.recorder.read_back()
 
     def _fail(self, name: str, small: int, large: int) -> None:
         member = self.members[small % 2]
