@@ -130,10 +130,6 @@ _SIZES = (
     r"Error processing row in (?P<table>\S+), internal schema size (?P<known>\d+),"
     r" but row size (?P<size>\d+)"
 )
-_CONVERSION = (
-    "a value of {column} is no {type}: another table took its table's place, or the table was"
-    " changed without the binlog"
-)
 _UNKNOWN = "the columns of {table} are not known: another table took its place"
 _PURGED = "the binlog behind the stored position is gone: it was purged or reset before it was read"
 _UNPARSEABLE = "Debezium cannot parse a statement that may define a captured table: {sql}"
@@ -143,12 +139,6 @@ _KNOWN = (
     ("unparseable_ddl", r"with the statement '(?P<sql>.*)", _UNPARSEABLE, _SKIP),
     ("row_mismatch", _SIZES, _PARTIAL, _SKIP),
     ("row_mismatch", r"for table (?P<table>\S+) whose schema isn't known", _UNKNOWN, SNAPSHOT),
-    (
-        "row_mismatch",
-        r"Failed to properly convert data value for '(?P<column>[^']+)' of type (?P<type>\w+)",
-        _CONVERSION,
-        SNAPSHOT,
-    ),
     (
         "row_mismatch",
         r"Failed to deserialize data of EventHeader|\bColumnType\.byCode\b",
